@@ -1,0 +1,250 @@
+//! How many workers: one for each core while they compute, up to sixteen while they are found waiting.
+
+use super::descriptors::{self, Descriptors};
+use super::node::{End, Node};
+use super::worker::Worker;
+use super::{Engine, Visitor};
+use crate::control::lock;
+use crate::error::{Action, Error};
+use crate::operation::Job;
+use crate::pool::Pool;
+use crate::sys::{process, thread};
+use std::ffi::CString;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// More than this gains nothing, on a cold disk and on a server alike (measured: ARCHITECTURE.md).
+const MOST: usize = 16;
+
+/// How often the workers are looked at: at first and after a change, and in the end.
+const LOOK_FIRST: Duration = Duration::from_millis(2);
+const LOOK_LAST: Duration = Duration::from_millis(20);
+
+/// Looks that must agree before the number changes.
+const LOOKS: u32 = 4;
+
+/// After a cancel, how long calls that are under way are waited for. They cannot be interrupted.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long the first worker may take to start before the driver does the work itself.
+const NO_THREAD_AFTER: Duration = Duration::from_millis(100);
+
+/// How many workers an operation may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Workers {
+    /// As many as are useful.
+    Adapt,
+    /// So many.
+    Fixed(usize),
+}
+
+pub(super) struct Staff<D> {
+    seats: Mutex<Vec<Arc<Seat<D>>>>,
+    /// Workers that have started or are about to, and have not ended.
+    count: AtomicUsize,
+    wanted: AtomicUsize,
+    most: usize,
+    is_waiting: AtomicBool,
+    has_started: AtomicBool,
+}
+
+/// What the others can see of a worker.
+pub(super) struct Seat<D> {
+    thread: AtomicI32,
+    is_busy: AtomicBool,
+    pub(super) current: Mutex<Option<(Arc<Node<D>>, Option<CString>)>>,
+}
+
+impl<D: Send + Sync + 'static> Seat<D> {
+    pub(super) fn set_busy(&self, is_busy: bool) {
+        self.is_busy.store(is_busy, Ordering::Relaxed);
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        let current = lock(&self.current);
+        let (node, name) = current.as_ref()?;
+        Some(match name {
+            Some(name) => node.path_of(End::Source, name),
+            None => node.path(End::Source),
+        })
+    }
+}
+
+/// Walks all roots of a visitor and waits for the end. Gives `false` when calls were still stuck after a cancel: their
+/// workers are left behind, and end when their file system answers.
+pub(crate) fn run<V: Visitor>(visitor: V, job: &Arc<Job>, pool: &Pool, workers: Workers) -> (Arc<Engine<V>>, bool) {
+    let limit = process::descriptor_limit();
+    let most = descriptors::most_workers(limit);
+    let (wanted, most) = match workers {
+        _ if !pool.has_threads() => (1, 1),
+        Workers::Adapt => (thread::cores().min(most), MOST.max(thread::cores()).min(most)),
+        Workers::Fixed(count) => (count.clamp(1, most), count.clamp(1, most)),
+    };
+    let roots = visitor.roots();
+    let engine = Arc::new(Engine {
+        visitor,
+        job: Arc::clone(job),
+        pool: pool.clone(),
+        descriptors: Descriptors::new(limit, most),
+        queue: Mutex::default(),
+        queued: AtomicUsize::new(0),
+        outstanding: AtomicUsize::new(roots),
+        next_root: AtomicUsize::new(0),
+        roots,
+        staff: Staff {
+            seats: Mutex::default(),
+            count: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(wanted),
+            most,
+            is_waiting: AtomicBool::new(false),
+            has_started: AtomicBool::new(false),
+        },
+    });
+    let shown = Arc::downgrade(&engine);
+    job.show_current(move || shown.upgrade().and_then(|engine| engine.current()));
+    if roots > 0 {
+        engine.add_workers(roots);
+        engine.govern();
+    }
+    let is_over = engine.staff.count.load(Ordering::Acquire) == 0;
+    if !is_over {
+        engine.stuck_paths().into_iter().for_each(|path| job.is_stuck_at(path));
+    }
+    (engine, is_over)
+}
+
+impl<V: Visitor> Engine<V> {
+    /// Starts workers for so many more tasks, as far as more are wanted.
+    pub(super) fn add_workers(self: &Arc<Self>, tasks: usize) {
+        for _ in 0..tasks {
+            let wanted = self.wanted_workers();
+            let more = |count| (count < wanted).then_some(count + 1);
+            let Ok(count) = self.staff.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) else { return };
+            self.job.most_workers.fetch_max(count + 1, Ordering::Relaxed);
+            self.job.workers.store(count + 1, Ordering::Relaxed);
+            if !self.pool.has_threads() {
+                return self.work();
+            }
+            let engine = Arc::clone(self);
+            drop(self.pool.spawn(move || engine.work()));
+        }
+    }
+
+    /// One worker, from its first task to its end.
+    fn work(self: &Arc<Self>) {
+        self.staff.has_started.store(true, Ordering::Release);
+        let (is_busy, current) = Default::default();
+        let seat = Arc::new(Seat { thread: AtomicI32::new(thread::id()), is_busy, current });
+        lock(&self.staff.seats).push(Arc::clone(&seat));
+        let worked = catch_unwind(AssertUnwindSafe(|| Worker::new(Arc::clone(self), Arc::clone(&seat)).work()));
+        if worked.is_err() {
+            // A defect of ours: the entry's failure is reported, and nobody waits for tasks that will not be done.
+            self.job.fail(Error::new(Action::Start, seat.path().unwrap_or_default(), io::Error::other("a worker panicked")));
+            self.job.control.cancel();
+        }
+        lock(&self.staff.seats).retain(|other| !Arc::ptr_eq(other, &seat));
+        // Not below none: a worker may come after the driver did its work.
+        let fewer = |count: usize| Some(count.saturating_sub(1));
+        let left = self.staff.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer).unwrap_or(0);
+        let left = left.saturating_sub(1);
+        self.job.workers.store(left, Ordering::Relaxed);
+        if left == 0 {
+            self.job.control.wake_all();
+        }
+    }
+
+    pub(super) fn wanted_workers(&self) -> usize {
+        self.staff.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Whether workers were found waiting rather than computing, so that small tasks are worth another one.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.staff.is_waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_overstaffed(&self) -> bool {
+        self.staff.count.load(Ordering::Relaxed) > self.wanted_workers()
+    }
+
+    /// A directory that its finder keeps is a task too.
+    pub(super) fn keep(&self) {
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn current(&self) -> Option<PathBuf> {
+        let seats = lock(&self.staff.seats);
+        seats.iter().find_map(|seat| seat.path())
+    }
+
+    fn stuck_paths(&self) -> Vec<PathBuf> {
+        let seats = lock(&self.staff.seats);
+        seats.iter().filter(|seat| seat.is_busy.load(Ordering::Relaxed)).filter_map(|seat| seat.path()).collect()
+    }
+
+    /// Looks at the workers until the last has gone.
+    fn govern(self: &Arc<Self>) {
+        let (mut look, mut looks, mut waiting) = (LOOK_FIRST, 0, 0.0);
+        let is_over = || self.staff.count.load(Ordering::Acquire) == 0 && !self.has_work();
+        while !is_over() {
+            if self.job.control.is_cancelled() {
+                self.job.wait_until(|| self.staff.count.load(Ordering::Acquire) == 0, GRACE);
+                return;
+            }
+            self.job.control.rest(look);
+            if !self.staff.has_started.load(Ordering::Acquire) && self.job.meter.elapsed() > NO_THREAD_AFTER {
+                // The system has no thread for us: the count is of workers that never came.
+                self.work();
+                continue;
+            }
+            if let Some(share) = self.share_waiting() {
+                (looks, waiting) = (looks + 1, waiting + share);
+            }
+            if looks == LOOKS {
+                if self.adapt(waiting / f64::from(LOOKS)) {
+                    look = LOOK_FIRST;
+                }
+                (looks, waiting) = (0, 0.0);
+            }
+            look = (look + look / 4).min(LOOK_LAST);
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.outstanding.load(Ordering::Acquire) > 0 && !self.job.control.is_cancelled()
+    }
+
+    /// Which share of the busy workers sleeps in a call; `None` when that says nothing.
+    fn share_waiting(&self) -> Option<f64> {
+        let seats = lock(&self.staff.seats);
+        let busy: Vec<i32> = seats
+            .iter()
+            .filter(|seat| seat.is_busy.load(Ordering::Relaxed))
+            .map(|seat| seat.thread.load(Ordering::Relaxed))
+            .collect();
+        drop(seats);
+        let waiting = busy.iter().filter(|&&id| thread::is_waiting(id).unwrap_or(false)).count();
+        (!busy.is_empty()).then(|| waiting as f64 / busy.len() as f64)
+    }
+
+    /// Doubles the workers while most of them wait and all are busy; halves them when hardly one does.
+    fn adapt(self: &Arc<Self>, waiting: f64) -> bool {
+        let (wanted, most) = (self.wanted_workers(), self.staff.most);
+        let fewest = thread::cores().min(most);
+        let is_busy = self.job.control.idle() == 0;
+        let better = match waiting {
+            share if share >= 0.5 && is_busy => (wanted * 2).min(most),
+            share if share <= 0.1 => (wanted / 2).max(fewest.min(wanted)),
+            _ => wanted,
+        };
+        self.staff.is_waiting.store(better > fewest, Ordering::Relaxed);
+        self.staff.wanted.store(better, Ordering::Relaxed);
+        if better > wanted {
+            self.add_workers(better - wanted);
+        }
+        better != wanted
+    }
+}

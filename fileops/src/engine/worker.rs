@@ -1,0 +1,327 @@
+//! One worker: takes a directory, lists it, does its entries, goes on with the first directory it found.
+
+use super::governor::Seat;
+use super::node::{self, End, Node, Side};
+use super::queue::Task;
+use super::{Engine, Enter, Entry, Root, Stop, Visit, Visitor};
+use crate::control::lock;
+use crate::error::{Action, During, Error, Refusal};
+use crate::operation::Job;
+use crate::progress::Counters;
+use crate::sys::list::{self, Batch};
+use crate::sys::open::Follow;
+use crate::sys::stat::Stat;
+use rustix::fs::FileType;
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Directories found in one directory before they are worked on: bounds what a directory of a million directories takes.
+const MANY: usize = 4096;
+
+/// Fewer entries than this are not worth waking another worker for, while they cost computing only.
+const SLICE: usize = 32;
+
+/// What a visitor has at hand while it works on an entry.
+pub(crate) struct Worker<V: Visitor> {
+    pub(super) engine: Arc<Engine<V>>,
+    pub(crate) counters: Arc<Counters>,
+    pub(super) seat: Arc<Seat<V::Dir>>,
+    /// For the contents of a file.
+    pub(crate) buffer: Vec<u8>,
+    /// For the names and values of extended attributes.
+    pub(crate) names: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+    space: Box<[MaybeUninit<u8>]>,
+    /// Directories that were found in the one being listed.
+    found: Vec<Arc<Node<V::Dir>>>,
+}
+
+/// Enough for a small file in one read, small enough for the processor's own memory.
+pub(crate) const BUFFER: usize = 256 << 10;
+
+impl<V: Visitor> Worker<V> {
+    pub(super) fn new(engine: Arc<Engine<V>>, seat: Arc<Seat<V::Dir>>) -> Worker<V> {
+        let counters = engine.job.meter.counters();
+        let (names, value, found) = Default::default();
+        let space = vec![MaybeUninit::uninit(); list::LIST_BYTES].into_boxed_slice();
+        Worker { engine, counters, seat, buffer: Vec::new(), names, value, space, found }
+    }
+
+    /// Works until nothing is left, the operation is cancelled, or there are more workers than needed.
+    pub(super) fn work(&mut self) {
+        let engine = Arc::clone(&self.engine);
+        let mut kept = None;
+        loop {
+            let task = match kept.take() {
+                Some(node) => Task::Dir(node, None),
+                None if engine.is_overstaffed() => return,
+                None => match engine.next() {
+                    Ok(Some(task)) => task,
+                    Ok(None) | Err(_) => return,
+                },
+            };
+            if engine.job.checkpoint().is_err() {
+                return;
+            }
+            let mark = self.counters.mark();
+            self.seat.set_busy(true);
+            match task {
+                Task::Dir(node, begun) => kept = self.list(node, begun),
+                Task::Slice(node, batch) => {
+                    self.each(&node, batch);
+                    self.end(&node);
+                    kept = self.hand_out();
+                }
+                Task::Share(share) => engine.visitor.help(self, &share),
+                Task::Root(index) => kept = self.root(index),
+            }
+            self.seat.set_busy(false);
+            self.counters.add_small(&mark);
+            engine.task_done();
+        }
+    }
+
+    pub(crate) fn job(&self) -> &Arc<Job> {
+        &self.engine.job
+    }
+
+    /// The descriptor of one end of a directory, opened again if it had to be closed.
+    pub(crate) fn descriptor(&self, node: &Arc<Node<V::Dir>>, end: End) -> io::Result<Arc<OwnedFd>> {
+        node::descriptor(node, end, &self.engine.descriptors)
+    }
+
+    /// Opens a file; when the process has no descriptor left, makes room and tries again.
+    pub(crate) fn open<T>(&self, open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        self.engine.descriptors.open(open)
+    }
+
+    /// Says which file a reader should see; until the next directory.
+    pub(crate) fn show(&self, node: &Arc<Node<V::Dir>>, name: Option<&CStr>) {
+        *lock(&self.seat.current) = Some((Arc::clone(node), name.map(CStr::to_owned)));
+    }
+
+    /// How many workers there could be to help with something large.
+    pub(crate) fn helpers(&self) -> usize {
+        self.engine.wanted_workers().saturating_sub(1)
+    }
+
+    /// Lets up to `helpers` other workers help. They may come late, when nothing is left to help with.
+    pub(crate) fn share(&self, share: &Arc<V::Share>, helpers: usize) {
+        self.engine.push((0..helpers).map(|_| Task::Share(Arc::clone(share))));
+    }
+
+    /// A task of the directory's own is over.
+    pub(crate) fn end(&mut self, node: &Arc<Node<V::Dir>>) {
+        if !node.end() || self.engine.job.control.is_cancelled() {
+            return;
+        }
+        let engine = Arc::clone(&self.engine);
+        let closed = engine.visitor.close_dir(self, node);
+        self.settle(node, closed);
+        node.close_if_unused();
+        self.end_subtree(node);
+    }
+
+    /// Counts a failure against its directory.
+    pub(crate) fn settle<T>(&self, node: &Node<V::Dir>, visit: Visit<T>) -> Option<T> {
+        match visit {
+            Ok(value) => Some(value),
+            Err(Stop::Failed(error)) => {
+                node.set_failed();
+                self.engine.job.fail(error);
+                None
+            }
+            Err(Stop::Cancelled) => {
+                node.set_failed();
+                None
+            }
+        }
+    }
+
+    fn end_subtree(&mut self, node: &Arc<Node<V::Dir>>) {
+        let engine = Arc::clone(&self.engine);
+        let mut node = Arc::clone(node);
+        while node.end_subtree() {
+            if engine.job.control.is_cancelled() {
+                return;
+            }
+            let left = if node.has_failed() {
+                engine.visitor.abandon_dir(self, &node)
+            } else {
+                engine.visitor.leave_dir(self, &node)
+            };
+            self.settle(&node, left);
+            node.close();
+            let Some(parent) = node.parent() else { return };
+            if node.has_failed() {
+                parent.set_failed();
+            }
+            node = Arc::clone(parent);
+        }
+    }
+
+    fn root(&mut self, index: usize) -> Option<Arc<Node<V::Dir>>> {
+        let engine = Arc::clone(&self.engine);
+        match engine.visitor.root(self, index) {
+            Ok(Root::Contents(node)) => self.list(node, None),
+            Ok(Root::Entry(node, name)) => {
+                self.one(&node, &name, FileType::Unknown);
+                self.end(&node);
+                self.hand_out()
+            }
+            Err(Stop::Failed(error)) => {
+                engine.job.fail(error);
+                None
+            }
+            Err(Stop::Cancelled) => None,
+        }
+    }
+
+    /// Does all entries of a directory; gives the directory to go on with.
+    fn list(&mut self, node: Arc<Node<V::Dir>>, begun: Option<Arc<OwnedFd>>) -> Option<Arc<Node<V::Dir>>> {
+        self.show(&node, None);
+        let file = match begun {
+            Some(file) => file,
+            None => {
+                let opened = self.open_dir(&node);
+                if let Some(parent) = node.parent() {
+                    parent.child_opened();
+                }
+                match self.settle(&node, opened) {
+                    Some(file) => file,
+                    None => {
+                        // Nothing was listed: the directory's own end is not reached, only its subtree's.
+                        node.end();
+                        self.end_subtree(&node);
+                        return None;
+                    }
+                }
+            }
+        };
+        let mut batch = Batch::default();
+        loop {
+            if self.engine.job.checkpoint().is_err() {
+                return None;
+            }
+            let listed = list::next(&file, &mut self.space, &mut batch);
+            let listed = listed.during(Action::List, || node.path(End::Source)).map_err(Stop::from);
+            if self.settle(&node, listed).is_none() || batch.len() == 0 {
+                break;
+            }
+            batch = self.each(&node, batch);
+            if self.found.len() >= MANY {
+                let rest = std::iter::once(Task::Dir(node, Some(file)));
+                self.engine.push(rest);
+                return self.hand_out();
+            }
+        }
+        self.end(&node);
+        self.hand_out()
+    }
+
+    fn open_dir(&mut self, node: &Arc<Node<V::Dir>>) -> Visit<Arc<OwnedFd>> {
+        let engine = Arc::clone(&self.engine);
+        let file = self.descriptor(node, End::Source).during(Action::Open, || node.path(End::Source))?;
+        let stat = Stat::of_dir(&*file).during(Action::Stat, || node.path(End::Source))?;
+        if let Some(parent) = node.parent() {
+            // A way back up needs a bind mount, or a link that is followed.
+            let is_crossing = node.side(End::Source).is_some_and(Side::is_followed) || parent.mount() != Some(stat.mount);
+            if is_crossing && parent.is_within(stat.id) {
+                return Err(Error::new(Action::Open, node.path(End::Source), Refusal::IntoItself).into());
+            }
+        }
+        node.set_stat(stat);
+        engine.visitor.opened_dir(self, node)?;
+        Ok(file)
+    }
+
+    /// Does the entries of a batch; gives its memory back.
+    fn each(&mut self, node: &Arc<Node<V::Dir>>, mut batch: Batch) -> Batch {
+        let engine = Arc::clone(&self.engine);
+        let mut index = 0;
+        while index < batch.len() {
+            if engine.job.checkpoint().is_err() {
+                return batch;
+            }
+            if engine.is_hungry() {
+                self.feed(node, &mut batch, index);
+            }
+            let (name, kind) = batch.get(index);
+            self.one(node, name, kind);
+            index += 1;
+        }
+        batch
+    }
+
+    /// Gives half of what is left to a worker that waits, first of all directories that were found.
+    fn feed(&mut self, node: &Arc<Node<V::Dir>>, batch: &mut Batch, index: usize) {
+        if self.found.len() > 1 {
+            // The first stays with this worker, which has its parent open.
+            let found = self.found.drain(1..).collect::<Vec<_>>();
+            self.engine.push(found.into_iter().map(|node| Task::Dir(node, None)));
+            return;
+        }
+        let left = batch.len() - index;
+        if left >= if self.engine.is_waiting() { 2 } else { 2 * SLICE } {
+            let rest = batch.split_off(index + left.div_ceil(2));
+            node.begin();
+            self.engine.push(std::iter::once(Task::Slice(Arc::clone(node), rest)));
+        }
+    }
+
+    fn one(&mut self, node: &Arc<Node<V::Dir>>, name: &CStr, kind: FileType) {
+        let entry = self.entry(node, name, kind);
+        let visited = entry.and_then(|entry| match entry.kind {
+            FileType::Directory => self.enter(&entry),
+            _ => Arc::clone(&self.engine).visitor.visit(self, &entry),
+        });
+        self.settle(node, visited);
+    }
+
+    /// Finds out what the list did not tell.
+    fn entry<'a>(&self, dir: &'a Arc<Node<V::Dir>>, name: &'a CStr, kind: FileType) -> Visit<Entry<'a, V>> {
+        let follow = self.engine.visitor.follow();
+        let mut entry = Entry { dir, name, kind, follow: Follow::No };
+        let is_link = |kind| kind == FileType::Symlink && follow == Follow::Yes;
+        if kind != FileType::Unknown && !is_link(kind) {
+            return Ok(entry);
+        }
+        let path = || dir.path_of(End::Source, name);
+        let parent = self.descriptor(dir, End::Source).during(Action::Open, path)?;
+        if kind == FileType::Unknown {
+            entry.kind = Stat::at(&*parent, name).during(Action::Stat, path)?.kind();
+        }
+        if is_link(entry.kind) {
+            // A link to nothing stays a link.
+            if let Ok(stat) = Stat::following(&*parent, name) {
+                entry.kind = stat.kind();
+                entry.follow = Follow::Yes;
+            }
+        }
+        Ok(entry)
+    }
+
+    fn enter(&mut self, entry: &Entry<'_, V>) -> Visit {
+        let engine = Arc::clone(&self.engine);
+        if let Enter::Into(data, target) = engine.visitor.enter_dir(self, entry)? {
+            let source = Side::new(entry.name.to_owned(), entry.follow);
+            self.found.push(Node::inside(entry.dir, source, target, data));
+        }
+        Ok(())
+    }
+
+    /// Keeps the directory found first, and puts the others where all workers find them.
+    fn hand_out(&mut self) -> Option<Arc<Node<V::Dir>>> {
+        let mut found = std::mem::take(&mut self.found);
+        let kept = (!found.is_empty()).then(|| found.swap_remove(0));
+        self.engine.push(found.drain(..).map(|node| Task::Dir(node, None)));
+        self.found = found;
+        if kept.is_some() {
+            self.engine.keep();
+        }
+        kept
+    }
+}

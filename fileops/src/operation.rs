@@ -1,0 +1,445 @@
+//! Both ends of a running operation: [`Operation`] for the caller, `Job` for the workers, [`Report`] for afterwards.
+
+use crate::control::{Cancelled, Control, For, State, lock};
+use crate::error::{Action, Error};
+use crate::pool::{Pool, Task};
+use crate::progress::{Meter, Phase, Progress};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// The caller's end of a running operation, and a future of its [`Report`].
+///
+/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it.
+#[must_use = "dropping an operation leaves it running with nobody to see its report"]
+pub struct Operation {
+    job: Arc<Job>,
+    task: Task<Report>,
+}
+
+impl Operation {
+    pub(crate) fn start(pool: &Pool, job: Arc<Job>, run: impl FnOnce(Arc<Job>) -> Report + Send + 'static) -> Operation {
+        let worker = Arc::clone(&job);
+        let task = pool.spawn(move || {
+            let report = run(Arc::clone(&worker));
+            worker.is_done.store(true, Ordering::Release);
+            report
+        });
+        Operation { job, task }
+    }
+
+    /// Starts no further call until [`resume`](Operation::resume). Calls under way end by themselves.
+    pub fn pause(&self) {
+        self.job.control.pause();
+    }
+
+    /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)).
+    pub fn resume(&self) {
+        *lock(&self.job.shortage) = None;
+        self.job.control.resume();
+    }
+
+    /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
+    pub fn cancel(&self) {
+        self.job.control.cancel();
+    }
+
+    /// Where it stands. Cheap enough to be called ten times a second by anybody.
+    pub fn progress(&self) -> Progress {
+        self.job.progress()
+    }
+
+    /// What the operation waits for since it paused by itself, if the target is too full: see
+    /// [`OnShortage::Pause`]. Resuming tries again, whatever the numbers say.
+    pub fn shortage(&self) -> Option<Shortage> {
+        lock(&self.job.shortage).clone()
+    }
+
+    /// Whether the report is there.
+    pub fn is_done(&self) -> bool {
+        self.task.is_done()
+    }
+
+    /// Waits for the report on this thread: for programs that have no executor.
+    pub fn wait(self) -> Report {
+        crate::pool::block_on(self)
+    }
+}
+
+impl Future for Operation {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
+        Pin::new(&mut self.task).poll(context).map(|answer| {
+            answer.unwrap_or_else(|error| {
+                self.job.fail(Error::new(Action::Start, "", io::Error::other(error)));
+                self.job.report(Outcome::Done)
+            })
+        })
+    }
+}
+
+/// The future of an operation that was awaited without being started by hand. Dropping it cancels.
+#[must_use = "dropping this future cancels the operation"]
+pub struct Running(Option<Operation>);
+
+impl Running {
+    pub(crate) fn new(operation: Operation) -> Running {
+        Running(Some(operation))
+    }
+}
+
+impl Future for Running {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
+        let operation = self.0.as_mut().expect("a future is not polled after it was ready");
+        let answer = Pin::new(operation).poll(context);
+        if answer.is_ready() {
+            self.0 = None;
+        }
+        answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(operation) = &self.0 {
+            operation.cancel();
+        }
+    }
+}
+
+/// What to do when the target is too full.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnShortage {
+    /// Go on: the report notes the warning, and entries that do not fit fail with ENOSPC.
+    #[default]
+    Warn,
+    /// Pause, and say so through [`Operation::shortage`]; a resume tries again.
+    Pause,
+}
+
+/// The target has too little room.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Where.
+    pub path: PathBuf,
+    /// Bytes still to be allocated, as far as the scan knows; 0 when the kernel said ENOSPC before that was known.
+    pub needed: u64,
+    /// Bytes that are free.
+    pub free: u64,
+}
+
+/// Something that could not be kept although the entry was copied. Equal ones are counted, not repeated.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoteKind {
+    /// The owner or group could not be set.
+    OwnerNotKept,
+    /// Setuid or setgid was dropped because the owner could not be kept.
+    SetIdNotKept,
+    /// The target's file system does not hold this mode.
+    ModeNotKept,
+    /// The target's file system does not hold these times.
+    TimesNotKept,
+    /// An extended attribute (an ACL, a capability) could not be set.
+    AttributesNotKept,
+    /// A hard link became a file of its own.
+    LinkNotKept,
+    /// A name was changed by rule to one the target's file system allows.
+    NameChanged,
+    /// A directory from a read-only medium was made writable for its owner.
+    MadeWritable,
+    /// The target seems too full for what is still to come.
+    MayNotFit,
+    /// Recovery has no record of this operation: its state directory could not be written.
+    NotJournalled,
+    /// Something unfinished could not be removed; `fileops recover` finds it.
+    LeftBehind,
+}
+
+/// One kind of note, where it was met first, and how often.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// What was not kept.
+    pub kind: NoteKind,
+    /// The first path it happened to.
+    pub path: PathBuf,
+    /// How many paths it happened to.
+    pub count: u64,
+    /// The kernel's answer the first time.
+    pub errno: Option<i32>,
+}
+
+/// An entry that was left out by rule.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Skipped {
+    /// The source.
+    pub path: PathBuf,
+    /// What is in its place.
+    pub target: PathBuf,
+}
+
+/// How an operation ended.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It went through everything; single entries may have failed all the same.
+    Done,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// What an operation did, and what it did not.
+#[non_exhaustive]
+#[derive(Debug)]
+#[must_use = "a report names the entries that failed"]
+pub struct Report {
+    /// Whether it was cancelled.
+    pub outcome: Outcome,
+    /// Entries done: files, directories, links and special files.
+    pub entries: u64,
+    /// Regular files among them.
+    pub files: u64,
+    /// Directories among them.
+    pub directories: u64,
+    /// Symbolic links among them.
+    pub symlinks: u64,
+    /// FIFOs, sockets and devices among them.
+    pub specials: u64,
+    /// Bytes of contents, holes included.
+    pub bytes: u64,
+    /// Bytes that were allocated for them at the source.
+    pub allocated: u64,
+    /// Files that share their blocks with the source.
+    pub cloned: u64,
+    /// Wall-clock time, pauses included.
+    pub elapsed: Duration,
+    /// The most workers at it at one time.
+    pub workers: usize,
+    /// Entries that failed, each once.
+    pub failures: Vec<Error>,
+    /// Entries left out by rule.
+    pub skipped: Vec<Skipped>,
+    /// What could not be kept.
+    pub notes: Vec<Note>,
+    /// Where calls were still under way when the operation ended: they will end when their file system answers.
+    pub stuck: Vec<PathBuf>,
+}
+
+impl Report {
+    /// The report, if nothing failed, was skipped or cancelled; else an error that holds it.
+    ///
+    /// # Errors
+    /// [`Incomplete`] with the report in it.
+    pub fn into_result(self) -> Result<Report, Incomplete> {
+        match self.is_complete() {
+            true => Ok(self),
+            false => Err(Incomplete { report: Box::new(self) }),
+        }
+    }
+
+    /// Whether everything that was asked for is done.
+    pub fn is_complete(&self) -> bool {
+        self.outcome == Outcome::Done && self.failures.is_empty() && self.skipped.is_empty()
+    }
+}
+
+/// Not everything was done. `Display` counts, [`source`](std::error::Error::source) is the first failure.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Incomplete {
+    /// What was done and what was not.
+    pub report: Box<Report>,
+}
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.report;
+        let cancelled = if report.outcome == Outcome::Cancelled { "cancelled; " } else { "" };
+        let (done, failed, skipped) = (report.entries, report.failures.len(), report.skipped.len());
+        write!(f, "{cancelled}{done} entries done, {failed} failed, {skipped} skipped")
+    }
+}
+
+impl std::error::Error for Incomplete {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.report.failures.first().map(|error| error as _)
+    }
+}
+
+/// The workers' end of an operation.
+pub(crate) struct Job {
+    pub(crate) control: Control,
+    pub(crate) meter: Meter,
+    pub(crate) on_shortage: OnShortage,
+    failures: Mutex<Vec<Error>>,
+    skipped: Mutex<Vec<Skipped>>,
+    notes: Mutex<Vec<Note>>,
+    stuck: Mutex<Vec<PathBuf>>,
+    shortage: Mutex<Option<Shortage>>,
+    /// Asked for by the reader; answers with the path a worker has before it.
+    current: Mutex<Option<Box<dyn Fn() -> Option<PathBuf> + Send>>>,
+    pub(crate) workers: AtomicUsize,
+    pub(crate) most_workers: AtomicUsize,
+    pub(crate) is_finishing: AtomicBool,
+    was_warned: AtomicBool,
+    is_done: AtomicBool,
+}
+
+impl Job {
+    pub(crate) fn new(on_shortage: OnShortage) -> Arc<Job> {
+        Arc::new(Job {
+            control: Control::default(),
+            meter: Meter::new(),
+            on_shortage,
+            failures: Mutex::default(),
+            skipped: Mutex::default(),
+            notes: Mutex::default(),
+            stuck: Mutex::default(),
+            shortage: Mutex::default(),
+            current: Mutex::default(),
+            workers: AtomicUsize::new(0),
+            most_workers: AtomicUsize::new(0),
+            is_finishing: AtomicBool::new(false),
+            was_warned: AtomicBool::new(false),
+            is_done: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn fail(&self, error: Error) {
+        lock(&self.failures).push(error);
+    }
+
+    pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
+        lock(&self.skipped).push(Skipped { path, target });
+    }
+
+    pub(crate) fn is_stuck_at(&self, path: PathBuf) {
+        lock(&self.stuck).push(path);
+    }
+
+    /// Notes what was not kept; the path is built for the first of a kind only.
+    pub(crate) fn note(&self, kind: NoteKind, error: Option<&io::Error>, path: impl FnOnce() -> PathBuf) {
+        let mut notes = lock(&self.notes);
+        match notes.iter_mut().find(|note| note.kind == kind) {
+            Some(note) => note.count += 1,
+            None => {
+                let errno = error.and_then(io::Error::raw_os_error);
+                notes.push(Note { kind, path: path(), count: 1, errno });
+            }
+        }
+    }
+
+    /// The target is too full. Gives `true` when the caller should try again, after a pause that somebody ended.
+    pub(crate) fn is_short(&self, shortage: impl FnOnce() -> Shortage) -> Result<bool, Cancelled> {
+        match self.on_shortage {
+            OnShortage::Warn => Ok(false),
+            OnShortage::Pause => {
+                lock(&self.shortage).get_or_insert_with(shortage);
+                self.control.pause();
+                self.control.checkpoint()?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// What is still to come does not seem to fit: said once, and not again when the caller went on all the same.
+    pub(crate) fn warn(&self, shortage: Shortage) {
+        if self.was_warned.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.note(NoteKind::MayNotFit, None, || shortage.path.clone());
+        if self.on_shortage == OnShortage::Pause {
+            lock(&self.shortage).get_or_insert(shortage);
+            self.control.pause();
+        }
+    }
+
+    /// How the reader learns the path a worker has before it.
+    pub(crate) fn show_current(&self, current: impl Fn() -> Option<PathBuf> + Send + 'static) {
+        *lock(&self.current) = Some(Box::new(current));
+    }
+
+    /// Waits for all that `is_over` asks about, cancelled or not.
+    pub(crate) fn wait_until(&self, mut is_over: impl FnMut() -> bool, time: Duration) -> bool {
+        let end = std::time::Instant::now() + time;
+        loop {
+            if is_over() {
+                return true;
+            }
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            self.control.rest(left.min(Duration::from_millis(5)));
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        if self.is_done.load(Ordering::Acquire) {
+            return Phase::Done;
+        }
+        match self.control.state() {
+            State::Cancelled => Phase::Cancelling,
+            State::Paused => Phase::Paused,
+            State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
+            State::Running => Phase::Running,
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let mut progress = self.meter.sample(self.phase());
+        progress.current = lock(&self.current).as_ref().and_then(|current| current());
+        progress.workers = self.workers.load(Ordering::Relaxed);
+        progress
+    }
+
+    /// Takes everything that was gathered.
+    pub(crate) fn report(&self, outcome: Outcome) -> Report {
+        *lock(&self.current) = None;
+        let sums = self.meter.sums();
+        let mut notes = std::mem::take(&mut *lock(&self.notes));
+        notes.sort_by_key(|note| note.kind);
+        Report {
+            outcome,
+            entries: sums.entries,
+            files: sums.files,
+            directories: sums.directories,
+            symlinks: sums.symlinks,
+            specials: sums.specials,
+            bytes: sums.bytes,
+            allocated: sums.allocated,
+            cloned: sums.cloned,
+            elapsed: self.meter.elapsed(),
+            workers: self.most_workers.load(Ordering::Relaxed),
+            failures: std::mem::take(&mut *lock(&self.failures)),
+            skipped: std::mem::take(&mut *lock(&self.skipped)),
+            notes,
+            stuck: std::mem::take(&mut *lock(&self.stuck)),
+        }
+    }
+
+    /// Waits for the pause to end, or goes on at once.
+    #[inline]
+    pub(crate) fn checkpoint(&self) -> Result<(), Cancelled> {
+        self.control.checkpoint()
+    }
+
+    /// A pause of the worker's own, which a cancel ends.
+    pub(crate) fn sleep(&self, time: Duration) -> Result<(), Cancelled> {
+        self.control.wait(For::Change, Some(time), || None::<()>).map(|_| ())
+    }
+}
+

@@ -1,0 +1,444 @@
+//! Copying: the options, and what happens before and after the walk. `visitor` does the entries.
+
+mod attributes;
+mod compare;
+mod contents;
+mod links;
+mod names;
+mod place;
+mod route;
+mod visitor;
+
+use super::{measure, remove, source};
+use crate::conflict::OnConflict;
+use crate::control::lock;
+use crate::engine::{self, Workers};
+use crate::error::{Action, During, Error, Result};
+use crate::operation::{Job, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage};
+use crate::pool::Pool;
+use crate::sys::open::Follow;
+use crate::sys::stat::{Id, Stat};
+use crate::sys::{mount, name, open, process};
+use links::Links as LinkGroups;
+use place::Ledger;
+use route::Routes;
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Copies files and trees into a directory that exists, each under its own name.
+///
+/// Everything is kept: contents with their holes, hard links, symbolic links, modes, owners where allowed, times to the
+/// nanosecond, all extended attributes (ACLs, capabilities), special files. Nothing is ever half-written under its final
+/// name, and no file is replaced before its successor is whole and on the device. What exists already is not touched
+/// unless [`on_conflict`](Copy::on_conflict) says so; directories merge.
+///
+/// A source that ends in `.` or `..` or is `/` means its contents, as for cp(1).
+///
+/// ```
+/// # let base = std::env::temp_dir().join(format!("fileops-doc-{}", std::process::id()));
+/// # let (photo, album) = (base.join("photo.jpg"), base.join("album"));
+/// # std::fs::create_dir_all(&album)?;
+/// # std::fs::write(&photo, b"x")?;
+/// # fileops::block_on(async {
+/// fileops::copy([&photo], &album).await.into_result()?;
+/// # Ok::<_, fileops::Incomplete>(())
+/// # })?;
+/// # assert!(album.join("photo.jpg").exists());
+/// # std::fs::remove_dir_all(&base)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The [`Report`] names every entry that failed. A failure ends its entry, not the operation.
+pub fn copy<S: Into<PathBuf>>(sources: impl IntoIterator<Item = S>, into_dir: impl Into<PathBuf>) -> Copy {
+    let sources = sources.into_iter().map(Into::into).collect();
+    Copy::new(sources, Destination::Into(into_dir.into()))
+}
+
+/// Copies one file or tree to exactly this name, even if a directory of that name exists (which is then merged with).
+pub fn copy_as(source: impl Into<PathBuf>, name: impl Into<PathBuf>) -> Copy {
+    Copy::new(vec![source.into()], Destination::Name(name.into()))
+}
+
+/// What a symbolic link is copied as.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// A link with the same text.
+    #[default]
+    Keep,
+    /// What it points to. A link to nothing stays a link, one that leads back up is a failure.
+    Follow,
+}
+
+/// What happens to names that the target's file system does not allow (FAT, NTFS).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// The entry fails.
+    #[default]
+    Keep,
+    /// Forbidden characters become `_`, dots and spaces at the end go; the report notes it.
+    Portable,
+}
+
+/// What becomes of directories that were copied from a read-only medium, where no directory is writable.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadOnlyDirs {
+    /// Their owner may write to them; the report notes it.
+    #[default]
+    MakeWritable,
+    /// They stay as they are.
+    Keep,
+}
+
+/// What a cancelled copy leaves.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCancel {
+    /// A new tree is removed; what was finished in directories that existed before stays.
+    #[default]
+    RemoveNewTrees,
+    /// Everything that is finished stays, under its final name.
+    KeepFinished,
+}
+
+/// A copy that was not started yet; see [`copy`] and [`copy_as`].
+#[must_use = "nothing is copied until it is started or awaited"]
+pub struct Copy {
+    sources: Vec<PathBuf>,
+    destination: Destination,
+    options: Options,
+    pool: Option<Pool>,
+}
+
+#[derive(Clone)]
+enum Destination {
+    Into(PathBuf),
+    Name(PathBuf),
+}
+
+#[derive(Clone, Copy)]
+struct Options {
+    on_conflict: OnConflict,
+    on_shortage: OnShortage,
+    on_cancel: OnCancel,
+    links: Links,
+    names: Names,
+    read_only_dirs: ReadOnlyDirs,
+    workers: Workers,
+    retries: u32,
+}
+
+impl Copy {
+    fn new(sources: Vec<PathBuf>, destination: Destination) -> Copy {
+        let options = Options {
+            on_conflict: OnConflict::default(),
+            on_shortage: OnShortage::default(),
+            on_cancel: OnCancel::default(),
+            links: Links::default(),
+            names: Names::default(),
+            read_only_dirs: ReadOnlyDirs::default(),
+            workers: Workers::Adapt,
+            retries: 0,
+        };
+        Copy { sources, destination, options, pool: None }
+    }
+
+    /// What happens where a target exists already; default [`OnConflict::Fail`].
+    pub fn on_conflict(mut self, rule: OnConflict) -> Copy {
+        self.options.on_conflict = rule;
+        self
+    }
+
+    /// What happens when the target is too full; default [`OnShortage::Warn`].
+    pub fn on_shortage(mut self, rule: OnShortage) -> Copy {
+        self.options.on_shortage = rule;
+        self
+    }
+
+    /// What a cancel leaves; default [`OnCancel::RemoveNewTrees`].
+    pub fn on_cancel(mut self, rule: OnCancel) -> Copy {
+        self.options.on_cancel = rule;
+        self
+    }
+
+    /// What symbolic links are copied as; default [`Links::Keep`].
+    pub fn links(mut self, links: Links) -> Copy {
+        self.options.links = links;
+        self
+    }
+
+    /// What happens to names the target does not allow; default [`Names::Keep`].
+    pub fn names(mut self, names: Names) -> Copy {
+        self.options.names = names;
+        self
+    }
+
+    /// What becomes of directories from read-only media; default [`ReadOnlyDirs::MakeWritable`].
+    pub fn read_only_dirs(mut self, rule: ReadOnlyDirs) -> Copy {
+        self.options.read_only_dirs = rule;
+        self
+    }
+
+    /// Tries an entry that failed so many times more, with growing pauses; default 0.
+    pub fn retry(mut self, times: u32) -> Copy {
+        self.options.retries = times;
+        self
+    }
+
+    /// Uses so many workers, instead of as many as are useful.
+    pub fn jobs(mut self, count: usize) -> Copy {
+        self.options.workers = Workers::Fixed(count);
+        self
+    }
+
+    /// Uses the threads of this pool, instead of the global one.
+    pub fn pool(mut self, pool: &Pool) -> Copy {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Starts copying, and gives the handle.
+    pub fn start(self) -> Operation {
+        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
+        let (sources, destination, options) = (self.sources, self.destination, self.options);
+        let job = Job::new(options.on_shortage);
+        Operation::start(&pool.clone(), job, move |job| run(sources, destination, options, &job, &pool))
+    }
+}
+
+impl IntoFuture for Copy {
+    type Output = Report;
+    type IntoFuture = Running;
+
+    fn into_future(self) -> Running {
+        Running::new(self.start())
+    }
+}
+
+/// A copy under way: what all workers share.
+struct Copying {
+    sources: Vec<PathBuf>,
+    options: Options,
+    destination: Destination,
+    /// The directory at the target that everything goes into, opened by the first worker that needs it.
+    target: Arc<OnceLock<Arc<TargetDir>>>,
+    opening: Mutex<()>,
+    routes: Routes,
+    links: LinkGroups,
+    ledger: Arc<Ledger>,
+    /// Directories that exist at the target and are merged with at the top: never to be walked as a source.
+    merged: Mutex<Vec<Id>>,
+    umask: u32,
+    /// Whether files can be given to other owners.
+    may_give_away: bool,
+}
+
+/// Where everything goes.
+struct TargetDir {
+    file: Arc<OwnedFd>,
+    path: PathBuf,
+    stat: Stat,
+    /// The directory and all above it: copying one of them would be copying it into itself.
+    above: Vec<Id>,
+}
+
+fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>, pool: &Pool) -> Report {
+    let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
+    let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
+    let copying = Copying::new(sources.clone(), destination, options);
+    let scan = Scan::start(sources, follow, &copying.target, job, pool);
+    let (engine, is_over) = engine::run(copying, job, pool, options.workers);
+    scan.stop();
+    job.is_finishing.store(true, Relaxed);
+    engine.clear();
+    let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
+    if is_over {
+        engine.visitor.clean_up(job, pool, outcome);
+    }
+    let left = engine.visitor.ledger.left();
+    for staged in &left {
+        job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
+    }
+    engine.visitor.ledger.journal.finish(is_over && left.is_empty());
+    if let Some(error) = engine.visitor.ledger.unrecorded() {
+        job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
+    }
+    job.report(outcome)
+}
+
+/// One worker where a head has to travel between places.
+fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers) -> Workers {
+    if workers != Workers::Adapt {
+        return workers;
+    }
+    let table = mount::table().unwrap_or_default();
+    let target = match destination {
+        Destination::Into(path) | Destination::Name(path) => path,
+    };
+    let mut paths = sources.iter().take(8).chain([target]);
+    let is_rotational = paths.any(|path| {
+        let path = std::path::absolute(path).unwrap_or_default();
+        mount::serving(&table, &path).is_some_and(|mount| mount::is_rotational(mount.device))
+    });
+    if is_rotational { Workers::Fixed(1) } else { workers }
+}
+
+impl Copying {
+    fn new(sources: Vec<PathBuf>, destination: Destination, options: Options) -> Copying {
+        Copying {
+            sources,
+            options,
+            destination,
+            target: Arc::default(),
+            opening: Mutex::new(()),
+            routes: Routes::default(),
+            links: LinkGroups::default(),
+            ledger: Arc::new(Ledger::new("copy")),
+            merged: Mutex::default(),
+            umask: process::umask(),
+            may_give_away: process::effective_ids().0 == 0,
+        }
+    }
+
+    /// The directory at the target, opened once.
+    fn target_dir(&self) -> Result<Arc<TargetDir>> {
+        let _opening = lock(&self.opening);
+        if let Some(target) = self.target.get() {
+            return Ok(Arc::clone(target));
+        }
+        let path = match &self.destination {
+            Destination::Into(path) => path.clone(),
+            Destination::Name(path) => match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            },
+        };
+        let file = open::root(&path).during(Action::Open, || &path)?;
+        let stat = Stat::of_dir(&file).during(Action::Stat, || &path)?;
+        let above = directories_above(&file, stat.id);
+        let target = Arc::new(TargetDir { file: Arc::new(file), path, stat, above });
+        Ok(Arc::clone(self.target.get_or_init(|| target)))
+    }
+
+    /// The name a root gets at the target, where it does not keep its own.
+    fn target_name(&self) -> Result<Option<CString>> {
+        match &self.destination {
+            Destination::Into(_) => Ok(None),
+            Destination::Name(path) if source::has_no_name(path) => {
+                Err(Error::new(Action::Create, path, crate::error::Refusal::Exists))
+            }
+            Destination::Name(path) => source::split(path).map(|(_, name)| Some(name)),
+        }
+    }
+
+    /// After the walk: what is still under a name of ours is removed, or kept if that was asked for.
+    fn clean_up(&self, job: &Arc<Job>, pool: &Pool, outcome: Outcome) {
+        for staged in self.ledger.left() {
+            let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
+            let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());
+            if keeps && is_dir && name::rename_new(&*staged.dir, staged.name(), &staged.wanted).is_ok() {
+                self.ledger.gone(&staged);
+                continue;
+            }
+            let Some(id) = staged.id() else { continue };
+            match remove::entry(&staged.dir, staged.path.clone(), staged.name(), id, pool) {
+                Ok(()) => self.ledger.gone(&staged),
+                Err(errors) if errors.iter().all(|error| error.source.kind() == std::io::ErrorKind::NotFound) => {
+                    self.ledger.gone(&staged);
+                }
+                Err(errors) => errors.into_iter().for_each(|error| job.fail(error)),
+            }
+        }
+    }
+}
+
+/// A directory and everything above it, up to the root of the file tree. Goes through mount points.
+fn directories_above(dir: &OwnedFd, id: Id) -> Vec<Id> {
+    let mut above = vec![id];
+    let mut at = open::dir(dir, c"..", Follow::Yes);
+    while let Ok(file) = at {
+        let Ok(stat) = Stat::of(&file) else { break };
+        if above.last() == Some(&stat.id) {
+            break;
+        }
+        above.push(stat.id);
+        at = open::dir(&file, c"..", Follow::Yes);
+    }
+    above
+}
+
+/// The scan that runs beside the work and finds out how much there is; an operation shorter than this needs none.
+const SCAN_AFTER: Duration = Duration::from_millis(500);
+
+/// How often the free space is compared with what is still to come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+struct Scan {
+    job: Arc<Job>,
+}
+
+impl Scan {
+    fn start(
+        sources: Vec<PathBuf>,
+        follow: Follow,
+        target: &Arc<OnceLock<Arc<TargetDir>>>,
+        job: &Arc<Job>,
+        pool: &Pool,
+    ) -> Scan {
+        let scan = Scan { job: Job::new(OnShortage::Warn) };
+        if pool.has_threads() {
+            let room = Room { job: Arc::clone(job), target: Arc::clone(target), looked: Mutex::new(Instant::now()) };
+            let (of, stop, pool_of_scan) = (Arc::clone(job), Arc::clone(&scan.job), pool.clone());
+            drop(pool.spawn(move || {
+                if stop.sleep(SCAN_AFTER).is_ok() {
+                    let room = Arc::new(room);
+                    let look = Arc::clone(&room);
+                    measure::scan(sources, follow, of, &stop, &pool_of_scan, Box::new(move || look.look(LOOK_EVERY)));
+                    room.look(Duration::ZERO);
+                }
+            }));
+        }
+        scan
+    }
+
+    fn stop(&self) {
+        self.job.control.cancel();
+    }
+}
+
+/// Compares what is still to come with what is free.
+struct Room {
+    job: Arc<Job>,
+    target: Arc<OnceLock<Arc<TargetDir>>>,
+    looked: Mutex<Instant>,
+}
+
+impl Room {
+    fn look(&self, every: Duration) {
+        {
+            let mut looked = lock(&self.looked);
+            if looked.elapsed() < every {
+                return;
+            }
+            *looked = Instant::now();
+        }
+        let sums = self.job.meter.sums();
+        let Some(target) = self.target.get() else { return };
+        // Files that share their blocks need no room.
+        if sums.cloned > 0 || self.job.control.is_cancelled() {
+            return;
+        }
+        let needed = self.job.meter.totals.allocated.load(Relaxed).saturating_sub(sums.allocated);
+        let Ok(free) = mount::free_bytes(&*target.file) else { return };
+        if needed > free {
+            self.job.warn(Shortage { path: target.path.clone(), needed, free });
+        }
+    }
+}

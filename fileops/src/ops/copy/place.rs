@@ -1,0 +1,375 @@
+//! Where copies go: straight into a directory of our own that nobody sees yet, or beside what is there already, under a
+//! name of ours until they are whole.
+
+use super::route::Route;
+use crate::control::lock;
+use crate::engine::{self, End, Node};
+use crate::error::{Action, During, Error, Refusal, Result};
+use crate::journal::{Journal, Stage};
+use crate::sys::stat::{Id, Stat};
+use crate::sys::{data, name, open};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// What the copy keeps of each directory.
+pub(super) struct Place {
+    pub(super) kind: Kind,
+    /// The name that the one entry of a directory above a root gets at the target.
+    pub(super) root_name: Option<CString>,
+    /// For the top of a new subtree: what it is called until it is whole.
+    pub(super) stage: Option<Arc<Staged>>,
+    pub(super) route: OnceLock<Arc<Route>>,
+    /// Owner and group that new files get here.
+    pub(super) born: OnceLock<(u32, u32)>,
+    /// Whether new files here inherit an access control list.
+    pub(super) inherits: OnceLock<bool>,
+    /// New files that wait to take the place of old ones.
+    pub(super) replacements: Mutex<Vec<Replacement>>,
+    /// Something was added or removed after the directory got its times.
+    pub(super) was_touched: AtomicBool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Existed before: everybody sees what is in it.
+    Shared,
+    /// Made by us, and not to be seen before it is whole.
+    Fresh,
+}
+
+impl Place {
+    pub(super) fn new(kind: Kind) -> Place {
+        let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
+        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched }
+    }
+
+    pub(super) fn route(&self) -> &Arc<Route> {
+        self.route.get().expect("a directory's route is known when it is opened")
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.kind == Kind::Fresh
+    }
+}
+
+/// A new entry's name at the target, and what is there.
+pub(super) enum Spot {
+    /// In a directory of our own.
+    Direct(CString),
+    /// The name is free.
+    New(CString),
+    /// A file is there, to be replaced.
+    Replace(CString, Stat),
+}
+
+impl Spot {
+    pub(super) fn name(&self) -> &CStr {
+        match self {
+            Spot::Direct(name) | Spot::New(name) | Spot::Replace(name, _) => name,
+        }
+    }
+}
+
+/// The stages of one operation that are on disk.
+pub(super) struct Ledger {
+    pub(super) journal: Journal,
+    open: Mutex<HashMap<CString, Arc<Staged>>>,
+    /// Names of the file systems that stages are on, by device.
+    file_systems: Mutex<HashMap<u64, String>>,
+    /// Why nothing could be recorded, if so.
+    unrecorded: Mutex<Option<io::Error>>,
+}
+
+/// A stage: a directory or file of ours beside the place it is going to have.
+pub(super) struct Staged {
+    stage: Stage,
+    pub(super) dir: Arc<OwnedFd>,
+    /// Of `dir`, for reports.
+    pub(super) path: PathBuf,
+    pub(super) wanted: CString,
+    id: OnceLock<Id>,
+}
+
+impl Staged {
+    pub(super) fn name(&self) -> &CStr {
+        &self.stage.name
+    }
+
+    pub(super) fn id(&self) -> Option<Id> {
+        self.id.get().copied()
+    }
+
+    pub(super) fn shown(&self) -> PathBuf {
+        self.path.join(engine::os(&self.wanted))
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(verb: &'static str) -> Ledger {
+        let (open, file_systems, unrecorded) = Default::default();
+        Ledger { journal: Journal::new(verb), open, file_systems, unrecorded }
+    }
+
+    /// Records a stage that is about to be made in a directory.
+    pub(super) fn intend(&self, dir: &Arc<OwnedFd>, path: &Path, wanted: &CStr) -> Arc<Staged> {
+        let device = Stat::of(&**dir).map_or(0, |stat| stat.id.dev);
+        let file_system = {
+            let mut known = lock(&self.file_systems);
+            known.entry(device).or_insert_with(|| crate::sys::mount::lasting_name(&**dir, path)).clone()
+        };
+        let (stage, recorded) = self.journal.intend(path, &file_system, wanted);
+        if let Err(error) = recorded {
+            lock(&self.unrecorded).get_or_insert(error);
+        }
+        let (dir, path) = (Arc::clone(dir), path.to_owned());
+        let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id: OnceLock::new() });
+        lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
+        staged
+    }
+
+    /// Records which file a stage is.
+    pub(super) fn made(&self, staged: &Staged, id: Id) {
+        let _ = staged.id.set(id);
+        self.journal.made(&staged.stage, id);
+    }
+
+    /// A stage has its final name, or was removed.
+    pub(super) fn gone(&self, staged: &Staged) {
+        if lock(&self.open).remove(staged.name()).is_some() {
+            self.journal.gone(&staged.stage);
+        }
+    }
+
+    /// The stages that are left.
+    pub(super) fn left(&self) -> Vec<Arc<Staged>> {
+        lock(&self.open).values().cloned().collect()
+    }
+
+    /// Whether this is the top of one of our own trees, seen as a source.
+    pub(super) fn is_ours(&self, id: Id) -> bool {
+        lock(&self.open).values().any(|staged| staged.id.get() == Some(&id))
+    }
+
+    pub(super) fn unrecorded(&self) -> Option<io::Error> {
+        lock(&self.unrecorded).take()
+    }
+}
+
+/// A new file, link or special file that is not whole yet. Dropped before it is, it leaves nothing behind.
+pub(super) struct Draft {
+    dir: Arc<OwnedFd>,
+    on_disk: OnDisk,
+}
+
+enum OnDisk {
+    /// Nothing, or nothing any more.
+    Nothing,
+    /// Under its final name, in a directory of our own.
+    Final(CString),
+    /// A file that has no name yet.
+    Unnamed,
+    /// Under a name of ours.
+    Staged(Arc<Ledger>, Arc<Staged>),
+}
+
+impl Draft {
+    /// A file to write to. `mode` is subject to the umask.
+    pub(super) fn file(
+        ledger: &Arc<Ledger>,
+        node: &Node<Place>,
+        dir: Arc<OwnedFd>,
+        spot: &Spot,
+        mode: u32,
+        size: u64,
+    ) -> Result<(Draft, OwnedFd)> {
+        if let Spot::New(_) = spot {
+            // A file without a name needs no cleaning up after a kill; a large one has a name, so that it can be resumed.
+            if size <= UNNAMED_MAX {
+                if let Ok(file) = open::create_unnamed(&*dir, mode) {
+                    return Ok((Draft { dir, on_disk: OnDisk::Unnamed }, file));
+                }
+            }
+        }
+        Draft::named(ledger, node, dir, spot, |dir, name| open::create(dir, name, mode), Action::Create)
+    }
+
+    /// Anything that has a name from the beginning.
+    pub(super) fn named<T>(
+        ledger: &Arc<Ledger>,
+        node: &Node<Place>,
+        dir: Arc<OwnedFd>,
+        spot: &Spot,
+        mut make: impl FnMut(&OwnedFd, &CStr) -> io::Result<T>,
+        action: Action,
+    ) -> Result<(Draft, T)> {
+        let on_disk = match spot {
+            Spot::Direct(name) => OnDisk::Final(name.clone()),
+            Spot::New(name) | Spot::Replace(name, _) => {
+                OnDisk::Staged(Arc::clone(ledger), ledger.intend(&dir, &node.path(End::Target), name))
+            }
+        };
+        let mut draft = Draft { dir, on_disk };
+        // An error may have come after the name was made (a lost reply): the draft removes it, unless it is somebody else's.
+        let name = draft.name().expect("a draft with a name");
+        match make(&draft.dir, &name) {
+            Ok(made) => {
+                if let OnDisk::Staged(ledger, staged) = &draft.on_disk {
+                    if let Ok(stat) = Stat::at(&*draft.dir, staged.name()) {
+                        ledger.made(staged, stat.id);
+                    }
+                }
+                drop(name);
+                Ok((draft, made))
+            }
+            Err(error) => {
+                drop(name);
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    draft.forget();
+                }
+                Err(Error::new(action, node.path_of(End::Target, spot.name()), error))
+            }
+        }
+    }
+
+    /// What it is called on disk now.
+    pub(super) fn name(&self) -> Option<Cow<'static, CStr>> {
+        match &self.on_disk {
+            OnDisk::Nothing | OnDisk::Unnamed => None,
+            OnDisk::Final(name) => Some(Cow::Owned(name.clone())),
+            OnDisk::Staged(_, staged) => Some(Cow::Owned(staged.name().to_owned())),
+        }
+    }
+
+    pub(super) fn is_unnamed(&self) -> bool {
+        matches!(self.on_disk, OnDisk::Unnamed)
+    }
+
+    /// It is where it belongs, or was never ours.
+    fn forget(&mut self) {
+        if let OnDisk::Staged(ledger, staged) = std::mem::replace(&mut self.on_disk, OnDisk::Nothing) {
+            ledger.gone(&staged);
+        }
+    }
+
+    /// Gives it its final name, which must be free; `file` is the open file of an unnamed one.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if somebody took the name; the draft is then still there, and another name can be tried.
+    pub(super) fn publish(&mut self, name: &CStr, file: Option<&OwnedFd>) -> io::Result<()> {
+        match (&self.on_disk, file) {
+            (OnDisk::Nothing | OnDisk::Final(_), _) => {}
+            (OnDisk::Unnamed, Some(file)) => name::link_unnamed(file, &*self.dir, name)?,
+            (OnDisk::Unnamed, None) => return Err(io::ErrorKind::InvalidInput.into()),
+            (OnDisk::Staged(_, staged), _) => name::rename_new(&*self.dir, staged.name(), name)?,
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Takes the place of an old file in one step, which must still be the file that was seen there.
+    fn exchange(&mut self, name: &CStr, old: &Stat) -> io::Result<()> {
+        let OnDisk::Staged(ledger, staged) = std::mem::replace(&mut self.on_disk, OnDisk::Nothing) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        // From here on the stage's name may be that of somebody's old file: nothing is removed unless it is known what it is.
+        match name::exchange(&*self.dir, staged.name(), &*self.dir, name) {
+            Ok(()) => {
+                let displaced = Stat::at(&*self.dir, staged.name())?;
+                if !displaced.is_unchanged(old) || displaced.is_dir() {
+                    name::exchange(&*self.dir, staged.name(), &*self.dir, name)?;
+                    self.on_disk = OnDisk::Staged(ledger, staged);
+                    return Err(Refusal::TargetChanged.into());
+                }
+                if name::unlink(&*self.dir, staged.name()).is_ok() {
+                    ledger.gone(&staged);
+                }
+                Ok(())
+            }
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {
+                let replaced = Stat::at(&*self.dir, name).and_then(|now| {
+                    if !now.is_unchanged(old) || now.is_dir() {
+                        return Err(Refusal::TargetChanged.into());
+                    }
+                    name::rename(&*self.dir, staged.name(), &*self.dir, name)
+                });
+                match replaced {
+                    Ok(()) => ledger.gone(&staged),
+                    Err(_) => self.on_disk = OnDisk::Staged(ledger, staged),
+                }
+                replaced
+            }
+            Err(error) => {
+                self.on_disk = OnDisk::Staged(ledger, staged);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Above this a new file has a name of ours while it is written: DESIGN's limit between "again" and "resume".
+const UNNAMED_MAX: u64 = 64 << 20;
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.on_disk, OnDisk::Nothing) {
+            OnDisk::Nothing | OnDisk::Unnamed => {}
+            OnDisk::Final(name) => {
+                let _ = name::unlink(&*self.dir, &name);
+            }
+            OnDisk::Staged(ledger, staged) => {
+                let found = Stat::at(&*self.dir, staged.name());
+                let is_ours = |stat: &Stat| staged.id().is_none_or(|id| id == stat.id);
+                let removed = match found {
+                    Ok(stat) if is_ours(&stat) => name::unlink(&*self.dir, staged.name()),
+                    found => found.map(|_| ()),
+                };
+                if removed.is_ok() || removed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                    ledger.gone(&staged);
+                }
+            }
+        }
+    }
+}
+
+/// A new file that is whole and waits to take the place of an old one.
+pub(super) struct Replacement {
+    pub(super) draft: Draft,
+    pub(super) name: CString,
+    pub(super) old: Stat,
+    pub(super) source: PathBuf,
+    pub(super) stat: Stat,
+}
+
+/// Up to so many files are made durable one by one; more of them by one call for the whole file system.
+const SYNC_ONE_BY_ONE: usize = 8;
+
+/// Makes new files durable, all at once where that is known to work, and then gives each the place of its old one.
+/// Calls `done` for each, with what became of it.
+pub(super) fn replace_all(
+    mut replacements: Vec<Replacement>,
+    dir: &OwnedFd,
+    syncs_at_once: bool,
+    mut done: impl FnMut(&Replacement, Result<()>),
+) {
+    let at_once = syncs_at_once && replacements.len() > SYNC_ONE_BY_ONE && data::sync_all(dir).is_ok();
+    for replacement in &mut replacements {
+        let replaced = replace(replacement, at_once).during(Action::Rename, || replacement.source.clone());
+        done(replacement, replaced);
+    }
+}
+
+fn replace(replacement: &mut Replacement, is_durable: bool) -> io::Result<()> {
+    let Replacement { draft, name, old, stat, .. } = replacement;
+    if !is_durable && stat.is_file() {
+        if let Some(stage) = draft.name() {
+            data::sync(open::file(&*draft.dir, &stage, open::Follow::No)?)?;
+        }
+    }
+    draft.exchange(name, old)
+}

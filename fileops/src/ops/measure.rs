@@ -1,0 +1,188 @@
+//! Counts what is in trees: entries, bytes, allocated bytes. Also the scan that runs ahead of a copy.
+
+use crate::control::lock;
+use super::source;
+use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
+use crate::error::{Action, During};
+use crate::operation::{Job, OnShortage, Operation, Outcome, Report, Running};
+use crate::pool::Pool;
+use crate::progress::{LARGE, add};
+use crate::sys::open::Follow;
+use crate::sys::stat::{Id, Stat};
+use rustix::fs::FileType;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+
+/// Counts the entries, bytes and allocated bytes of trees, as du(1) does: a file with several names counts once, links are
+/// not followed. The report's `bytes` are contents of files, its `allocated` all blocks, those of directories too.
+///
+/// ```
+/// let report = fileops::block_on(async { fileops::measure(["/etc/hostname"]).await });
+/// assert_eq!(report.entries, 1);
+/// ```
+pub fn measure<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Measure {
+    Measure { paths: paths.into_iter().map(Into::into).collect(), workers: Workers::Adapt, pool: None }
+}
+
+/// A count that was not started yet; see [`measure`].
+#[must_use = "nothing is counted until it is started or awaited"]
+pub struct Measure {
+    paths: Vec<PathBuf>,
+    workers: Workers,
+    pool: Option<Pool>,
+}
+
+impl Measure {
+    /// Uses so many workers, instead of as many as are useful.
+    pub fn jobs(mut self, count: usize) -> Measure {
+        self.workers = Workers::Fixed(count);
+        self
+    }
+
+    /// Uses the threads of this pool, instead of the global one.
+    pub fn pool(mut self, pool: &Pool) -> Measure {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Starts counting, and gives the handle.
+    pub fn start(self) -> Operation {
+        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
+        let (paths, workers) = (self.paths, self.workers);
+        Operation::start(&pool.clone(), Job::new(OnShortage::Warn), move |job| {
+            let count = Count { roots: paths, into: Sink::Counters, seen: Mutex::default(), follow: Follow::No };
+            engine::run(count, &job, &pool, workers);
+            job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })
+        })
+    }
+}
+
+impl IntoFuture for Measure {
+    type Output = Report;
+    type IntoFuture = Running;
+
+    fn into_future(self) -> Running {
+        Running::new(self.start())
+    }
+}
+
+/// Counts the sources of a running operation into its totals, on one thread, until it is told to stop.
+/// `look` is called after every directory.
+pub(crate) fn scan(
+    roots: Vec<PathBuf>,
+    follow: Follow,
+    of: Arc<Job>,
+    stop: &Arc<Job>,
+    pool: &Pool,
+    look: Box<dyn Fn() + Send + Sync>,
+) {
+    let count = Count { roots, into: Sink::Totals(Arc::clone(&of), look), seen: Mutex::default(), follow };
+    engine::run(count, stop, pool, Workers::Fixed(1));
+    if !stop.control.is_cancelled() {
+        of.meter.totals.is_complete.store(true, Relaxed);
+    }
+}
+
+struct Count {
+    roots: Vec<PathBuf>,
+    into: Sink,
+    /// Files with several names that were counted.
+    seen: Mutex<HashSet<Id>>,
+    follow: Follow,
+}
+
+enum Sink {
+    /// The operation's own result.
+    Counters,
+    /// What another operation has before it.
+    Totals(Arc<Job>, Box<dyn Fn() + Send + Sync>),
+}
+
+impl Count {
+    fn count(&self, worker: &Worker<Self>, stat: &Stat) {
+        let is_first = stat.is_dir() || stat.links < 2 || lock(&self.seen).insert(stat.id);
+        let bytes = if is_first && stat.is_file() { stat.size } else { 0 };
+        let allocated = if is_first { stat.allocated } else { 0 };
+        match &self.into {
+            Sink::Counters => {
+                let counters = &worker.counters;
+                add(&counters.entries, 1);
+                add(&counters.bytes, bytes);
+                add(&counters.allocated, allocated);
+                let kind = match stat.kind() {
+                    FileType::RegularFile => &counters.files,
+                    FileType::Directory => &counters.directories,
+                    FileType::Symlink => &counters.symlinks,
+                    _ => &counters.specials,
+                };
+                add(kind, 1);
+            }
+            Sink::Totals(job, _) => {
+                let totals = &job.meter.totals;
+                totals.entries.fetch_add(1, Relaxed);
+                totals.bytes.fetch_add(bytes, Relaxed);
+                totals.allocated.fetch_add(allocated, Relaxed);
+                if bytes > LARGE {
+                    totals.large_bytes.fetch_add(bytes, Relaxed);
+                }
+            }
+        }
+    }
+}
+
+impl Visitor for Count {
+    type Dir = ();
+    type Share = ();
+
+    fn roots(&self) -> usize {
+        self.roots.len()
+    }
+
+    fn root(&self, _: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
+        let (side, name) = source::open(&self.roots[index])?;
+        Ok(Root::Entry(Node::top(side, None, ()), name))
+    }
+
+    fn follow(&self) -> Follow {
+        self.follow
+    }
+
+    fn enter_dir(&self, _: &mut Worker<Self>, _: &Entry<'_, Self>) -> Visit<Enter<()>> {
+        Ok(Enter::Into((), None))
+    }
+
+    fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<()>>) -> Visit {
+        self.count(worker, dir.stat());
+        Ok(())
+    }
+
+    fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+        let stat = match entry.follow {
+            Follow::No => Stat::at(&*dir, entry.name),
+            Follow::Yes => Stat::following(&*dir, entry.name),
+        };
+        self.count(worker, &stat.during(Action::Stat, path)?);
+        Ok(())
+    }
+
+    fn help(&self, _: &mut Worker<Self>, _: &Arc<()>) {}
+
+    fn close_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
+        if let Sink::Totals(_, look) = &self.into {
+            look();
+        }
+        Ok(())
+    }
+
+    fn leave_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
+        Ok(())
+    }
+
+    fn abandon_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
+        Ok(())
+    }
+}

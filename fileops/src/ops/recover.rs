@@ -1,0 +1,207 @@
+//! What interrupted operations left: found in their journals, or by their names on a disk; told by identity; removed only
+//! when asked to.
+
+use super::remove;
+use crate::control::lock;
+use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
+use crate::error::{Action, During, Error, Result};
+use crate::journal::{self, Interrupted, Recorded};
+use crate::operation::{Job, OnShortage, Outcome};
+use crate::pool::Pool;
+use crate::sys::mount;
+use crate::sys::stat::{Id, Stat};
+use rustix::fs::FileType;
+use std::ffi::CString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// Something unfinished that an operation left on disk.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct Leftover {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The name it was going to have; `None` when no journal knows it.
+    pub wanted: Option<PathBuf>,
+    /// What the operation was, if that is known: "copy".
+    pub verb: Option<String>,
+    /// When the operation started, in seconds since 1970, if that is known.
+    pub started: Option<u64>,
+    /// Whether it is the very file that the journal recorded. Anything else under its name is somebody's: an interrupted
+    /// replacement can leave the old file there.
+    pub is_ours: bool,
+    id: Id,
+    name: CString,
+    dir: PathBuf,
+}
+
+impl Leftover {
+    /// Removes it, with everything in it, if it is still the file that was found.
+    ///
+    /// # Errors
+    /// What could not be removed. What is not [ours](Leftover::is_ours) is refused with EPERM.
+    pub fn remove(&self) -> std::result::Result<(), Vec<Error>> {
+        if !self.is_ours && self.wanted.is_some() {
+            let refused = io::Error::from_raw_os_error(libc::EPERM);
+            return Err(vec![Error::new(Action::Remove, &self.path, refused)]);
+        }
+        let dir = remove::dir(&self.dir).map_err(|error| vec![error])?;
+        remove::entry(&dir, self.dir.clone(), &self.name, self.id, Pool::global())
+    }
+}
+
+/// All that the journals of interrupted operations know of. Running operations are skipped; journals that have nothing left
+/// to say are removed.
+///
+/// # Errors
+/// When the journals cannot be read. A leftover on a medium that is not there is kept for the next time.
+pub fn leftovers() -> Result<Vec<Leftover>> {
+    let mut found = Vec::new();
+    for journal in journal::interrupted().during(Action::Journal, PathBuf::new)? {
+        let mut is_settled = true;
+        for stage in &journal.stages {
+            match look(&journal, stage) {
+                Ok(leftover) => {
+                    is_settled &= leftover.is_none();
+                    found.extend(leftover);
+                }
+                // The directory is gone, or its medium is not there: only the second may come back.
+                Err(error) => is_settled &= error.kind() == io::ErrorKind::NotFound && is_still_there(&stage.dir),
+            }
+        }
+        if is_settled {
+            journal::forget(&journal).during(Action::Journal, || &journal.path)?;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the nearest directory above that exists is on a file system of its own rather than an empty mount point.
+fn is_still_there(dir: &Path) -> bool {
+    let above = dir.ancestors().find(|path| path.exists());
+    above.is_some_and(|path| !journal_root_only(path))
+}
+
+/// The root and the usual places of media say nothing about a medium.
+fn journal_root_only(path: &Path) -> bool {
+    ["/", "/media", "/mnt", "/run", "/run/media"].iter().any(|place| path == Path::new(place))
+        || path.parent() == Some(Path::new("/run/media"))
+        || path.parent() == Some(Path::new("/media"))
+        || path.parent() == Some(Path::new("/mnt"))
+}
+
+fn look(journal: &Interrupted, stage: &Recorded) -> io::Result<Option<Leftover>> {
+    let dir = journal::open_dir(stage)?;
+    if mount::lasting_name(&dir, &stage.dir) != stage.file_system {
+        // Another medium is mounted where the operation's was.
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let stat = match Stat::at(&dir, &stage.name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        stat => stat?,
+    };
+    Ok(Some(Leftover {
+        path: stage.dir.join(engine::os(&stage.name)),
+        wanted: Some(stage.dir.join(engine::os(&stage.wanted))),
+        verb: Some(journal.verb.clone()),
+        started: Some(journal.started),
+        // Without a recorded inode the operation ended between making the name and recording it: it is empty then.
+        is_ours: match stage.inode {
+            Some(inode) => inode == stat.id.ino,
+            None => stat.size == 0 && stat.is_file(),
+        },
+        id: stat.id,
+        name: stage.name.clone(),
+        dir: stage.dir.clone(),
+    }))
+}
+
+/// Everything below `path` that has the name of a stage and is in no journal of this user's, such as on a medium that was
+/// written by another machine. Mounts below are searched too; stages themselves are not looked into.
+///
+/// # Errors
+/// When a directory could not be listed, with what was found before.
+pub fn search(path: impl AsRef<Path>) -> std::result::Result<Vec<Leftover>, (Vec<Leftover>, Vec<Error>)> {
+    let known = journal::interrupted().unwrap_or_default();
+    let is_known = |leftover: &Leftover| {
+        let stages = known.iter().flat_map(|journal| &journal.stages);
+        stages.into_iter().any(|stage| stage.dir == leftover.dir && stage.name == leftover.name)
+    };
+    let job = Job::new(OnShortage::Warn);
+    let search = Search { root: path.as_ref().to_owned(), found: Mutex::default() };
+    let (engine, _) = engine::run(search, &job, Pool::global(), Workers::Adapt);
+    let mut found = std::mem::take(&mut *lock(&engine.visitor.found));
+    found.retain(|leftover| !is_known(leftover));
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    let report = job.report(Outcome::Done);
+    if report.failures.is_empty() { Ok(found) } else { Err((found, report.failures)) }
+}
+
+struct Search {
+    root: PathBuf,
+    found: Mutex<Vec<Leftover>>,
+}
+
+impl Search {
+    /// Keeps an entry that has the name of a stage; `false` for any other.
+    fn keep(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>) -> Visit<bool> {
+        if !journal::is_stage_name(entry.name.to_bytes()) {
+            return Ok(false);
+        }
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+        let stat = Stat::at(&*dir, entry.name).during(Action::Stat, path)?;
+        lock(&self.found).push(Leftover {
+            path: path(),
+            wanted: None,
+            verb: None,
+            started: None,
+            is_ours: matches!(stat.kind(), FileType::RegularFile | FileType::Directory),
+            id: stat.id,
+            name: entry.name.to_owned(),
+            dir: entry.dir.path(End::Source),
+        });
+        Ok(true)
+    }
+}
+
+impl Visitor for Search {
+    type Dir = ();
+    type Share = ();
+
+    fn roots(&self) -> usize {
+        1
+    }
+
+    fn root(&self, _: &mut Worker<Self>, _: usize) -> Visit<Root<Self>> {
+        let (side, name) = super::source::open(&self.root)?;
+        Ok(Root::Entry(Node::top(side, None, ()), name))
+    }
+
+    fn enter_dir(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<()>> {
+        Ok(if self.keep(worker, entry)? { Enter::Skip } else { Enter::Into((), None) })
+    }
+
+    fn opened_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
+        Ok(())
+    }
+
+    fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        self.keep(worker, entry).map(|_| ())
+    }
+
+    fn help(&self, _: &mut Worker<Self>, _: &Arc<()>) {}
+
+    fn close_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
+        Ok(())
+    }
+
+    fn leave_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
+        Ok(())
+    }
+
+    fn abandon_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
+        Ok(())
+    }
+}

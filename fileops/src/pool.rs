@@ -1,0 +1,471 @@
+//! Blocking calls as futures: any executor awaits them, worker threads make them.
+//!
+//! Each mount has a *lane* with a queue and a bounded number of threads, so that a server that never answers holds up
+//! nobody but those who asked for it. A worker takes calls until its lane's queue is empty; threads come from tokio's
+//! blocking pool, which needs no reactor and no runtime in the caller. Whole operations have threads of their own
+//! (`Pool::spawn`) and use lanes only for single calls.
+
+use crate::control::lock;
+use crate::sys::{mount, thread};
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Threads that work for one lane at a time: calls wait more than they compute.
+const LANE_THREADS: usize = 8;
+
+/// Threads a lane may have beside those, silent in a call for longer than [`STUCK_AFTER`].
+const LANE_STUCK: usize = 16;
+
+/// Longer than any healthy disk needs for one call, even one that has to wake up first.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a full lane is looked at. Nobody looks when none is full.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+
+/// Idle threads end after this time.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// All threads of a pool; lanes of many hung mounts cannot exceed it.
+const MAX_THREADS: usize = 512;
+
+/// Runs blocking closures on worker threads and gives futures for their results.
+///
+/// Cheap to clone; clones share the threads. [`Pool::global`] serves the whole process, [`Pool::new`] makes one apart.
+/// Dropping the last clone never waits: running calls end by themselves, queued ones are given up.
+///
+/// ```
+/// let pool = fileops::Pool::global();
+/// let length = fileops::block_on(pool.run_at("/etc/passwd", || std::fs::metadata("/etc/passwd").map(|m| m.len())));
+/// assert!(length.unwrap().unwrap() > 0);
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// `None` where the process may not have threads: calls are then made by whoever polls their task.
+    runtime: Option<Threads>,
+    lanes: Mutex<Lanes>,
+}
+
+struct Threads {
+    handle: Handle,
+    /// Taken only by `Drop`.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A plain drop would wait for running calls, and panic inside another runtime.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Lanes {
+    by_mount: HashMap<PathBuf, Arc<Lane>>,
+    mounts: mount::Watched,
+    is_watched: bool,
+}
+
+impl Pool {
+    /// The pool of this process, made at first use.
+    pub fn global() -> &'static Pool {
+        static GLOBAL: OnceLock<Pool> = OnceLock::new();
+        GLOBAL.get_or_init(Pool::new)
+    }
+
+    /// A pool with threads of its own.
+    #[allow(clippy::new_without_default)] // a default would hide that threads come with it
+    pub fn new() -> Pool {
+        // tokio panics where the first thread cannot be had; ask the system before.
+        let has_threads = std::thread::Builder::new().spawn(|| {}).is_ok();
+        let runtime = has_threads.then(|| {
+            Builder::new_current_thread()
+                .thread_name("fileops")
+                .max_blocking_threads(MAX_THREADS)
+                .thread_keep_alive(KEEP_ALIVE)
+                .on_thread_start(thread::block_signals)
+                .build()
+        });
+        let runtime = runtime.and_then(Result::ok).map(|runtime| Threads {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        });
+        Pool { shared: Arc::new(Shared { runtime, lanes: Mutex::default() }) }
+    }
+
+    /// Makes a blocking call that belongs to no mount.
+    pub fn run<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+        self.run_at("", call)
+    }
+
+    /// Makes a blocking call that uses `path`, in the lane of the mount that serves it. The path itself is not touched.
+    ///
+    /// Dropping the task before the call has started takes it back; a call that runs ends by itself, and its result is
+    /// dropped.
+    pub fn run_at<T: Send + 'static>(
+        &self,
+        path: impl AsRef<Path>,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Task<T> {
+        let (mut task, job) = Task::new(call);
+        match &self.shared.runtime {
+            Some(_) => self.submit(path.as_ref(), job),
+            None => task.inline = Some(job),
+        }
+        task
+    }
+
+    /// Runs something long on a thread of its own, outside all lanes. Dropping the task does not stop it.
+    pub(crate) fn spawn<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+        let (mut task, job) = Task::new(call);
+        task.is_detached = true;
+        match &self.shared.runtime {
+            Some(threads) => drop(threads.handle.spawn_blocking(|| job.run())),
+            None => task.inline = Some(job),
+        }
+        task
+    }
+
+    /// Whether work can be given to other threads at all.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.shared.runtime.is_some()
+    }
+
+    fn submit(&self, path: &Path, job: Job) {
+        let lane = {
+            let mut lanes = lock(&self.shared.lanes);
+            let point = lanes.mounts.point_of(path);
+            Arc::clone(lanes.by_mount.entry(point).or_default())
+        };
+        let mut state = lock(&lane.state);
+        state.queue.push_back(job);
+        let has_room = state.add_worker();
+        drop(state);
+        if has_room { self.shared.start_worker(lane) } else { Shared::watch(&self.shared) }
+    }
+}
+
+impl Shared {
+    fn start_worker(&self, lane: Arc<Lane>) {
+        if let Some(threads) = &self.runtime {
+            drop(threads.handle.spawn_blocking(move || lane.work()));
+        }
+    }
+
+    /// Looks after full lanes until none is full.
+    fn watch(shared: &Arc<Shared>) {
+        let mut lanes = lock(&shared.lanes);
+        if std::mem::replace(&mut lanes.is_watched, true) {
+            return;
+        }
+        let weak: Weak<Shared> = Arc::downgrade(shared);
+        if let Some(threads) = &shared.runtime {
+            drop(threads.handle.spawn_blocking(move || while weak.upgrade().is_some_and(|shared| shared.look()) {
+                std::thread::sleep(WATCH_EVERY);
+            }));
+        }
+    }
+
+    /// Charges silent workers to the stuck set and fills their places. `false` when no lane is full any more.
+    fn look(&self) -> bool {
+        let mut all = lock(&self.lanes);
+        let mut is_any_full = false;
+        for lane in all.by_mount.values() {
+            let mut state = lock(&lane.state);
+            state.charge_silent();
+            while !state.queue.is_empty() && state.add_worker() {
+                self.start_worker(Arc::clone(lane));
+            }
+            is_any_full |= !state.queue.is_empty();
+        }
+        all.is_watched = is_any_full;
+        is_any_full
+    }
+}
+
+#[derive(Default)]
+struct Lane {
+    state: Mutex<LaneState>,
+}
+
+#[derive(Default)]
+struct LaneState {
+    queue: VecDeque<Job>,
+    /// Workers that count against [`LANE_THREADS`].
+    workers: usize,
+    /// Calls under way.
+    running: Vec<Running>,
+    stuck: usize,
+    next_call: u64,
+}
+
+struct Running {
+    call: u64,
+    since: Instant,
+    is_stuck: bool,
+}
+
+impl LaneState {
+    fn add_worker(&mut self) -> bool {
+        let has_room = self.workers < LANE_THREADS && self.workers <= self.queue.len() + self.running.len();
+        self.workers += usize::from(has_room);
+        has_room
+    }
+
+    fn charge_silent(&mut self) {
+        for running in &mut self.running {
+            if !running.is_stuck && running.since.elapsed() > STUCK_AFTER && self.stuck < LANE_STUCK {
+                running.is_stuck = true;
+                self.stuck += 1;
+                self.workers -= 1;
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// Takes calls until the queue is empty.
+    fn work(&self) {
+        loop {
+            let (job, call) = {
+                let mut state = lock(&self.state);
+                let Some(job) = state.queue.pop_front() else {
+                    state.workers -= 1;
+                    return;
+                };
+                let call = state.next_call;
+                state.next_call += 1;
+                state.running.push(Running { call, since: Instant::now(), is_stuck: false });
+                (job, call)
+            };
+            job.run();
+            let mut state = lock(&self.state);
+            let at = state.running.iter().position(|running| running.call == call);
+            let was_stuck = at.is_some_and(|at| state.running.swap_remove(at).is_stuck);
+            if was_stuck {
+                state.stuck -= 1;
+                if !state.add_worker() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Why a task has no result.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskError {
+    /// The closure panicked, with this message. The pool goes on.
+    Panicked(String),
+    /// The pool was dropped before the call began.
+    PoolClosed,
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskError::Panicked(message) => write!(f, "a blocking call panicked: {message}"),
+            TaskError::PoolClosed => f.write_str("the pool was closed before the call began"),
+        }
+    }
+}
+
+impl Error for TaskError {}
+
+/// The result of a blocking call, as a future that any executor can poll.
+#[must_use = "a task that is dropped before its call has started takes the call back"]
+pub struct Task<T> {
+    slot: Arc<Mutex<Slot<T>>>,
+    inline: Option<Job>,
+    is_detached: bool,
+}
+
+enum Slot<T> {
+    Waiting(Option<Waker>),
+    Done(Result<T, TaskError>),
+    /// The result was taken, or nobody wants it any more.
+    Closed,
+}
+
+impl<T: Send + 'static> Task<T> {
+    fn new(call: impl FnOnce() -> T + Send + 'static) -> (Task<T>, Job) {
+        let slot = Arc::new(Mutex::new(Slot::Waiting(None)));
+        let promise = Promise(Arc::clone(&slot));
+        let job = Job(Box::new(move || {
+            if !matches!(*lock(&promise.0), Slot::Closed) {
+                let answer = panic::catch_unwind(AssertUnwindSafe(call));
+                promise.keep(answer.map_err(|payload| TaskError::Panicked(message_of(&*payload))));
+            }
+        }));
+        (Task { slot, inline: None, is_detached: false }, job)
+    }
+}
+
+impl<T> Task<T> {
+    /// Whether the call has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(*lock(&self.slot), Slot::Done(_))
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(job) = self.inline.take() {
+            job.run();
+        }
+        let mut slot = lock(&self.slot);
+        match std::mem::replace(&mut *slot, Slot::Closed) {
+            Slot::Done(answer) => Poll::Ready(answer),
+            Slot::Waiting(_) => {
+                *slot = Slot::Waiting(Some(context.waker().clone()));
+                Poll::Pending
+            }
+            Slot::Closed => panic!("a task was polled after it had given its result"),
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        if self.is_detached {
+            if let Some(job) = self.inline.take() {
+                job.run();
+            }
+        } else {
+            *lock(&self.slot) = Slot::Closed;
+        }
+    }
+}
+
+struct Job(Box<dyn FnOnce() + Send>);
+
+impl Job {
+    fn run(self) {
+        (self.0)();
+    }
+}
+
+/// The other end of a task: kept, or given up when the pool closes first.
+struct Promise<T>(Arc<Mutex<Slot<T>>>);
+
+impl<T> Promise<T> {
+    fn keep(&self, answer: Result<T, TaskError>) {
+        let mut slot = lock(&self.0);
+        if let Slot::Waiting(waker) = &mut *slot {
+            let waker = waker.take();
+            *slot = Slot::Done(answer);
+            drop(slot);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        self.keep(Err(TaskError::PoolClosed));
+    }
+}
+
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Waits for a future on this thread: for programs that have no executor.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
+        let pool = Pool::new();
+        let answer = block_on(pool.run(|| panic!("on purpose")));
+        assert_eq!(answer, Err::<(), _>(TaskError::Panicked("on purpose".to_owned())));
+        assert_eq!(block_on(pool.run(|| 7)), Ok(7));
+    }
+
+    #[test]
+    fn a_call_that_was_dropped_in_the_queue_does_not_start() {
+        let pool = Pool::new();
+        let gate = Arc::new(Mutex::new(()));
+        let held = gate.lock().unwrap();
+        let blockers: Vec<_> = (0..LANE_THREADS)
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                pool.run(move || drop(gate.lock()))
+            })
+            .collect();
+        let started = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&started);
+        drop(pool.run(move || flag.store(true, Ordering::SeqCst)));
+        drop(held);
+        blockers.into_iter().for_each(|task| block_on(task).unwrap());
+        block_on(pool.run(|| ())).unwrap();
+        assert!(!started.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn dropping_a_pool_does_not_wait_and_gives_up_what_is_queued() {
+        let pool = Pool::new();
+        let (release, hold) = std::sync::mpsc::channel::<()>();
+        let hold = Arc::new(Mutex::new(hold));
+        let held: Vec<_> = (0..LANE_THREADS)
+            .map(|_| {
+                let hold = Arc::clone(&hold);
+                pool.run(move || drop(hold.lock().unwrap().recv()))
+            })
+            .collect();
+        drop(pool);
+        drop(release);
+        for task in held {
+            let answer = block_on(task);
+            assert!(matches!(answer, Ok(()) | Err(TaskError::PoolClosed)), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn without_threads_the_caller_makes_the_call() {
+        let pool = Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default() }) };
+        let here = std::thread::current().id();
+        assert_eq!(block_on(pool.run(move || std::thread::current().id() == here)), Ok(true));
+    }
+}

@@ -1,0 +1,83 @@
+//! File contents: cloned, copied by the kernel, or read and written; holes stay holes.
+
+use super::again;
+use rustix::fs::{self, SeekFrom};
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd;
+
+/// Makes `to` share all the blocks of `from`.
+///
+/// # Errors
+/// EXDEV and EOPNOTSUPP: never between these two mounts. EINVAL: not this file. Source: ioctl_ficlone(2).
+pub(crate) fn clone(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    again(|| fs::ioctl_ficlone(&to, &from))
+}
+
+/// Lets the kernel, or the server, copy up to `length` bytes at `offset`. Returns the bytes copied; 0 is the end.
+pub(crate) fn copy_range(from: impl AsFd, to: impl AsFd, offset: u64, length: usize) -> io::Result<usize> {
+    again(|| {
+        let (mut off_in, mut off_out) = (offset, offset);
+        fs::copy_file_range(&from, Some(&mut off_in), &to, Some(&mut off_out), length)
+    })
+}
+
+/// Reads once at the file's own position.
+pub(crate) fn read(from: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    again(|| rustix::io::read(&from, &mut *buffer))
+}
+
+/// Reads once at `offset`.
+pub(crate) fn read_at(from: impl AsFd, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    again(|| rustix::io::pread(&from, &mut *buffer, offset))
+}
+
+/// Writes once at the file's own position.
+///
+/// # Errors
+/// A write of nothing is `WriteZero`, not a reason to try for ever.
+pub(crate) fn write(to: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    some(again(|| rustix::io::write(&to, bytes))?)
+}
+
+/// Writes once at `offset`; errors as `write`.
+pub(crate) fn write_at(to: impl AsFd, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    some(again(|| rustix::io::pwrite(&to, bytes, offset))?)
+}
+
+fn some(written: usize) -> io::Result<usize> {
+    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+}
+
+/// The next stretch of data at or after `from`, within `end`; `None` when only a hole is left.
+/// A file system that knows no holes answers with all of it.
+pub(crate) fn next_data(file: impl AsFd, from: u64, end: u64) -> io::Result<Option<Range<u64>>> {
+    let start = match again(|| fs::seek(&file, SeekFrom::Data(from))) {
+        Ok(start) => start,
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) || super::is_unsupported(&error) => {
+            return Ok(Some(from..end));
+        }
+        Err(error) => return Err(error),
+    };
+    if start >= end {
+        return Ok(None);
+    }
+    let stop = again(|| fs::seek(&file, SeekFrom::Hole(start)))?;
+    Ok(Some(start..stop.clamp(start, end)))
+}
+
+/// Sets the file's length; what is beyond its data becomes a hole.
+pub(crate) fn set_length(file: impl AsFd, length: u64) -> io::Result<()> {
+    again(|| fs::ftruncate(&file, length))
+}
+
+/// Waits until the file's contents and attributes are on the device.
+pub(crate) fn sync(file: impl AsFd) -> io::Result<()> {
+    again(|| fs::fsync(&file))
+}
+
+/// Waits until everything written to a file system is on its device. Only where `mount::FsKind` knows that it means that.
+pub(crate) fn sync_all(file: impl AsFd) -> io::Result<()> {
+    again(|| fs::syncfs(&file))
+}

@@ -1,0 +1,39 @@
+//! The only system calls of the core: a directory descriptor and a single name, symbolic links not followed.
+//!
+//! Errors leave as `io::Error`; the caller, who knows the paths, adds what was being done.
+
+pub(crate) mod attributes;
+pub(crate) mod data;
+pub(crate) mod list;
+pub(crate) mod lock;
+pub(crate) mod mount;
+pub(crate) mod name;
+pub(crate) mod open;
+pub(crate) mod process;
+pub(crate) mod stat;
+pub(crate) mod thread;
+
+use rustix::io::Errno;
+use std::io;
+
+/// A signal handler of the application may interrupt any call on a network or FUSE file system; more often than this in a
+/// row it is the file system that answers EINTR by itself.
+const INTERRUPTIONS: usize = 100;
+
+/// Makes the call again while it was interrupted.
+#[inline]
+fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    for _ in 0..INTERRUPTIONS {
+        match call() {
+            Err(Errno::INTR) => {}
+            answer => return answer.map_err(io::Error::from),
+        }
+    }
+    Err(Errno::INTR.into())
+}
+
+/// Whether the file system says that it has no such thing, rather than that this one call failed.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    // ENOTSUP is EOPNOTSUPP on Linux.
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::ENOTTY))
+}

@@ -1,0 +1,262 @@
+//! Mounted file systems: which one serves a path, what kind it is, how much room it has.
+
+use super::again;
+use rustix::fs;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// What is known of a kind of file system before the first call to it. Source of the numbers: statfs(2), linux/magic.h.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FsKind {
+    magic: u64,
+}
+
+impl FsKind {
+    pub(crate) fn of(file: impl AsFd) -> io::Result<FsKind> {
+        again(|| fs::fstatfs(&file)).map(|stat| FsKind { magic: stat.f_type as u64 & 0xffff_ffff })
+    }
+
+    /// Files whose size says nothing: they are read until they end.
+    pub(crate) fn is_pseudo(self) -> bool {
+        const PROC: u64 = 0x9fa0;
+        const SYSFS: u64 = 0x6265_6572;
+        const DEBUGFS: u64 = 0x6462_6720;
+        const TRACEFS: u64 = 0x7472_6163;
+        const CGROUP: u64 = 0x0027_e0eb;
+        const CGROUP2: u64 = 0x6367_7270;
+        const SECURITYFS: u64 = 0x7363_6673;
+        const CONFIGFS: u64 = 0x6265_6570;
+        [PROC, SYSFS, DEBUGFS, TRACEFS, CGROUP, CGROUP2, SECURITYFS, CONFIGFS].contains(&self.magic)
+    }
+
+    /// Some FUSE file systems give size 0 for files they make up while they are read.
+    pub(crate) fn may_hide_sizes(self) -> bool {
+        self.is_pseudo() || self.is_fuse()
+    }
+
+    pub(crate) fn is_fuse(self) -> bool {
+        self.magic == 0x6573_5546
+    }
+
+    /// Media that can only be read, where modes such as r-xr-xr-x are the medium's, not the owner's wish.
+    pub(crate) fn is_read_only_medium(self) -> bool {
+        const ISOFS: u64 = 0x9660;
+        const UDF: u64 = 0x1501_3346;
+        const SQUASHFS: u64 = 0x7371_7368;
+        const EROFS: u64 = 0xe0f5_e1e2;
+        const CRAMFS: u64 = 0x28cd_3d45;
+        const ROMFS: u64 = 0x7275;
+        [ISOFS, UDF, SQUASHFS, EROFS, CRAMFS, ROMFS].contains(&self.magic)
+    }
+
+    /// FAT and its relatives: names are restricted and fold case.
+    pub(crate) fn has_fat_names(self) -> bool {
+        const NTFS: u64 = 0x5346_544e;
+        const NTFS3: u64 = 0x7366_746e;
+        self.is_fat() || [NTFS, NTFS3].contains(&self.magic)
+    }
+
+    /// FAT and exFAT have no links, owners, modes or attributes.
+    pub(crate) fn is_fat(self) -> bool {
+        const EXFAT: u64 = 0x2011_bab0;
+        self.is_vfat() || self.magic == EXFAT
+    }
+
+    fn is_vfat(self) -> bool {
+        self.magic == 0x4d44
+    }
+
+    /// The largest file, where it is smaller than anybody would expect.
+    pub(crate) fn largest_file(self) -> Option<u64> {
+        self.is_vfat().then_some(u32::MAX.into())
+    }
+
+    /// Where copy_file_range is more than read and write inside the kernel: the blocks are shared, or the server copies.
+    pub(crate) fn copies_by_itself(self) -> bool {
+        const BTRFS: u64 = 0x9123_683e;
+        const XFS: u64 = 0x5846_5342;
+        const NFS: u64 = 0x6969;
+        const CIFS: u64 = 0xff53_4d42;
+        const SMB2: u64 = 0xfe53_4d42;
+        const CEPH: u64 = 0x00c3_6400;
+        self.is_fuse() || [BTRFS, XFS, NFS, CIFS, SMB2, CEPH].contains(&self.magic)
+    }
+}
+
+impl FsKind {
+    /// Whether syncfs(2) makes everything durable; on FUSE it returns 0 and sends nothing (measured).
+    pub(crate) fn syncs_at_once(self) -> bool {
+        const EXT: u64 = 0xef53;
+        const XFS: u64 = 0x5846_5342;
+        const BTRFS: u64 = 0x9123_683e;
+        const F2FS: u64 = 0xf2f5_2010;
+        const TMPFS: u64 = 0x0102_1994;
+        [EXT, XFS, BTRFS, F2FS, TMPFS].contains(&self.magic)
+    }
+}
+
+/// Bytes that an ordinary user may still write.
+pub(crate) fn free_bytes(dir: impl AsFd) -> io::Result<u64> {
+    let stat = again(|| fs::fstatvfs(&dir))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// One line of /proc/self/mountinfo. Source: proc_pid_mountinfo(5).
+#[derive(Clone, Debug)]
+pub(crate) struct Mount {
+    pub(crate) device: (u32, u32),
+    pub(crate) point: PathBuf,
+    pub(crate) kind: String,
+    pub(crate) source: OsString,
+}
+
+/// All mounts of this process's namespace; the later of two on one point hides the earlier.
+pub(crate) fn table() -> io::Result<Vec<Mount>> {
+    Ok(std::fs::read("/proc/self/mountinfo")?.split(|&byte| byte == b'\n').filter_map(parse).collect())
+}
+
+/// The mount that serves a path, found by its longest prefix: the path itself, which may hang, is not touched.
+pub(crate) fn serving<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let depth = |mount: &Mount| mount.point.as_os_str().len();
+    table.iter().filter(|mount| path.starts_with(&mount.point)).max_by_key(|mount| depth(mount))
+}
+
+/// The mount table, read again only when the kernel says that it changed.
+#[derive(Default)]
+pub(crate) struct Watched {
+    /// `None` before the first look and without /proc.
+    file: Option<std::fs::File>,
+    table: Vec<Mount>,
+}
+
+impl Watched {
+    /// The point of the mount that serves a path; empty when that is unknown.
+    pub(crate) fn point_of(&mut self, path: &Path) -> PathBuf {
+        if path.as_os_str().is_empty() {
+            return PathBuf::new();
+        }
+        if self.has_changed() {
+            self.table = table().unwrap_or_default();
+        }
+        let absolute = std::path::absolute(path).unwrap_or_default();
+        serving(&self.table, &absolute).map(|mount| mount.point.clone()).unwrap_or_default()
+    }
+
+    /// Source: proc_pid_mounts(5): a change shows as POLLERR and POLLPRI, once for each descriptor.
+    fn has_changed(&mut self) -> bool {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let Some(file) = &self.file else {
+            self.file = std::fs::File::open("/proc/self/mountinfo").ok();
+            return true;
+        };
+        let mut polled = [PollFd::new(file, PollFlags::PRI)];
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut polled, Some(&now)).map_or(true, |ready| ready > 0)
+    }
+}
+
+fn parse(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let device = std::str::from_utf8(fields.by_ref().nth(2)?).ok()?.split_once(':')?;
+    let point = PathBuf::from(unescaped(fields.by_ref().nth(1)?));
+    let mut after = fields.skip_while(|&field| field != b"-").skip(1);
+    Some(Mount {
+        device: (device.0.parse().ok()?, device.1.parse().ok()?),
+        point,
+        kind: String::from_utf8_lossy(after.next()?).into_owned(),
+        source: unescaped(after.next()?),
+    })
+}
+
+/// Space, tab, newline and backslash stand as three octal digits.
+fn unescaped(field: &[u8]) -> OsString {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+/// A name for the file system on disk that outlives this mount: its UUID where the kernel tells, else kind and source.
+pub(crate) fn lasting_name(dir: impl AsFd, path: &Path) -> String {
+    if let Some(uuid) = uuid(&dir) {
+        return format!("uuid:{uuid}");
+    }
+    let table = table().unwrap_or_default();
+    match serving(&table, path) {
+        Some(mount) => format!("{}:{}", mount.kind, mount.source.as_bytes().escape_ascii()),
+        None => "unknown".to_owned(),
+    }
+}
+
+/// Source: FS_IOC_GETFSUUID in linux/fs.h (Linux 6.9).
+#[allow(unsafe_code)]
+fn uuid(dir: impl AsFd) -> Option<String> {
+    #[repr(C)]
+    #[derive(Default)]
+    struct FsUuid {
+        length: u8,
+        uuid: [u8; 16],
+    }
+    const FS_IOC_GETFSUUID: rustix::ioctl::Opcode = rustix::ioctl::opcode::read::<FsUuid>(0x15, 0);
+    // SAFETY: the kernel fills exactly one `fsuuid2`, whose layout `FsUuid` has; any bytes are a valid value of it.
+    let answer: FsUuid =
+        unsafe { rustix::ioctl::ioctl(dir, rustix::ioctl::Getter::<FS_IOC_GETFSUUID, FsUuid>::new()) }.ok()?;
+    let used = answer.uuid.get(..usize::from(answer.length))?;
+    (!used.is_empty()).then(|| used.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether the device under a mount has a head that must travel. Virtual disks say so without having one.
+pub(crate) fn is_rotational((major, minor): (u32, u32)) -> bool {
+    let link = format!("/sys/dev/block/{major}:{minor}");
+    let Ok(device) = std::fs::canonicalize(&link) else { return false };
+    let is_virtual = device.components().any(|part| {
+        let part = part.as_os_str().as_bytes();
+        part == b"virtual" || part.starts_with(b"virtio") || part.starts_with(b"vbd-")
+    });
+    // A partition has no queue of its own; its parent has.
+    let queue = [device.join("queue/rotational"), device.join("../queue/rotational")];
+    !is_virtual && queue.iter().find_map(|path| std::fs::read(path).ok()).is_some_and(|text| text.starts_with(b"1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_line_is_read_with_escapes_and_optional_fields() {
+        let line = br"36 35 98:0 /mnt1 /mnt\040two rw,noatime master:1 shared:2 - ext3 /dev/ro\134ot rw,errors=continue";
+        let mount = parse(line).unwrap();
+        assert_eq!(mount.device, (98, 0));
+        assert_eq!(mount.point, Path::new("/mnt two"));
+        assert_eq!(mount.kind, "ext3");
+        assert_eq!(mount.source, "/dev/ro\\ot");
+    }
+
+    #[test]
+    fn the_deepest_and_latest_mount_serves_a_path() {
+        let lines: [&[u8]; 4] = [
+            b"1 0 8:1 / / rw - ext4 a rw",
+            b"2 1 8:2 / /mnt rw - ext4 b rw",
+            b"3 1 8:3 / /mnt rw - ext4 c rw",
+            b"4 1 8:4 / /mntx rw - ext4 d rw",
+        ];
+        let table: Vec<_> = lines.into_iter().filter_map(parse).collect();
+        assert_eq!(serving(&table, Path::new("/mnt/file")).unwrap().source, "c");
+        assert_eq!(serving(&table, Path::new("/mnty")).unwrap().source, "a");
+    }
+}

@@ -1,0 +1,97 @@
+//! Names: making, linking, renaming and removing entries.
+
+use super::again;
+use super::open::Follow;
+use super::stat::Stat;
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+pub(crate) fn mkdir(dir: impl AsFd, name: &CStr, mode: u32) -> io::Result<()> {
+    again(|| fs::mkdirat(&dir, name, Mode::from_raw_mode(mode)))
+}
+
+pub(crate) fn symlink(to: &CStr, dir: impl AsFd, name: &CStr) -> io::Result<()> {
+    again(|| fs::symlinkat(to, &dir, name))
+}
+
+pub(crate) fn readlink(dir: impl AsFd, name: &CStr) -> io::Result<CString> {
+    again(|| fs::readlinkat(&dir, name, Vec::new()))
+}
+
+/// A FIFO, a socket or a device. The mode is subject to the umask.
+pub(crate) fn mknod(dir: impl AsFd, name: &CStr, kind: FileType, mode: u32, rdev: u64) -> io::Result<()> {
+    again(|| fs::mknodat(&dir, name, kind, Mode::from_raw_mode(mode), rdev))
+}
+
+/// A second name for a file; the link itself if it is a symbolic link.
+pub(crate) fn link(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
+    again(|| fs::linkat(&from, name, &to, new_name, AtFlags::empty()))
+}
+
+/// Gives a file made by `open::create_unnamed` its name; EEXIST if the name is taken.
+///
+/// Goes through /proc, as open(2) recommends for callers without CAP_DAC_READ_SEARCH.
+pub(crate) fn link_unnamed(file: impl AsFd, dir: impl AsFd, name: &CStr) -> io::Result<()> {
+    let path = descriptor_path(file);
+    again(|| fs::linkat(fs::CWD, &*path, &dir, name, AtFlags::SYMLINK_FOLLOW))
+}
+
+/// The name under which the kernel shows an open descriptor of this process.
+pub(crate) fn descriptor_path(file: impl AsFd) -> CString {
+    CString::new(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())).expect("a number holds no NUL")
+}
+
+/// Renames; what has the new name already is replaced.
+pub(crate) fn rename(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
+    again(|| fs::renameat(&from, name, &to, new_name))
+}
+
+/// Swaps two entries in one step. EINVAL or ENOSYS where the file system cannot.
+pub(crate) fn exchange(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
+    again(|| fs::renameat_with(&from, name, &to, new_name, RenameFlags::EXCHANGE))
+}
+
+/// Renames within one directory; EEXIST if the new name is taken.
+///
+/// Where the file system has no RENAME_NOREPLACE (FAT, some FUSE) a file is linked and unlinked, a directory is renamed
+/// over an empty one made for it: both fail when somebody took the name. What can do neither is checked and then renamed,
+/// which leaves a moment in which somebody else's new file could be replaced.
+pub(crate) fn rename_new(dir: impl AsFd, name: &CStr, new_name: &CStr) -> io::Result<()> {
+    match again(|| fs::renameat_with(&dir, name, &dir, new_name, RenameFlags::NOREPLACE)) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {}
+        answer => return answer,
+    }
+    if Stat::at(&dir, name)?.is_dir() {
+        mkdir(&dir, new_name, 0o700)?;
+        return rename(&dir, name, &dir, new_name).inspect_err(|_| {
+            let _ = rmdir(&dir, new_name);
+        });
+    }
+    match link(&dir, name, &dir, new_name) {
+        Ok(()) => return unlink(&dir, name),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        Err(_) => {}
+    }
+    match Stat::at(&dir, new_name) {
+        Ok(_) => Err(io::Error::from_raw_os_error(libc::EEXIST)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => rename(&dir, name, &dir, new_name),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) fn unlink(dir: impl AsFd, name: &CStr) -> io::Result<()> {
+    again(|| fs::unlinkat(&dir, name, AtFlags::empty()))
+}
+
+pub(crate) fn rmdir(dir: impl AsFd, name: &CStr) -> io::Result<()> {
+    again(|| fs::unlinkat(&dir, name, AtFlags::REMOVEDIR))
+}
+
+/// Opens an entry of any kind only as a handle, for `descriptor_path` and `Stat::of`.
+pub(crate) fn handle(dir: impl AsFd, name: &CStr, follow: Follow) -> io::Result<std::os::fd::OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let flags = if follow == Follow::No { flags | OFlags::NOFOLLOW } else { flags };
+    again(|| fs::openat(&dir, name, flags, Mode::empty()))
+}

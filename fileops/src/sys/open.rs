@@ -1,0 +1,79 @@
+//! Opening, creating and closing files.
+
+use super::again;
+use rustix::fs::{self, Mode, OFlags};
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::path::Path;
+
+/// Whether a symbolic link under the name is opened or refused (ELOOP, ENOTDIR).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follow {
+    No,
+    Yes,
+}
+
+impl Follow {
+    fn flags(self) -> OFlags {
+        match self {
+            Follow::No => OFlags::NOFOLLOW,
+            Follow::Yes => OFlags::empty(),
+        }
+    }
+}
+
+/// Opens a directory of the caller's by path; links on the way are followed, as the caller wrote them.
+pub(crate) fn root(path: &Path) -> io::Result<OwnedFd> {
+    again(|| fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))
+}
+
+/// Opens a directory for listing, without touching its access time where that is allowed.
+pub(crate) fn dir(parent: impl AsFd, name: &CStr, follow: Follow) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | follow.flags();
+    quietly(parent.as_fd(), name, flags)
+}
+
+/// Opens a regular file for reading. What is no regular file does not hang the caller (a FIFO without a writer).
+pub(crate) fn file(parent: impl AsFd, name: &CStr, follow: Follow) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK | follow.flags();
+    match quietly(parent.as_fd(), name, flags) {
+        // Somebody holds a lease: wait until the kernel has broken it, if it is a regular file.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            if super::stat::Stat::at(&parent, name)?.is_file() {
+                return quietly(parent.as_fd(), name, flags - OFlags::NONBLOCK);
+            }
+            Err(error)
+        }
+        answer => answer,
+    }
+}
+
+/// O_NOATIME is for the owner alone (open(2)); anybody else gets the plain open.
+fn quietly(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
+    match again(|| fs::openat(parent, name, flags | OFlags::NOATIME, Mode::empty())) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+            again(|| fs::openat(parent, name, flags, Mode::empty()))
+        }
+        answer => answer,
+    }
+}
+
+/// Creates a file that must not exist yet.
+pub(crate) fn create(parent: impl AsFd, name: &CStr, mode: u32) -> io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    again(|| fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)))
+}
+
+/// Creates a file without a name, for `name::link_unnamed`. EOPNOTSUPP, EISDIR or ENOENT where there is no such thing.
+pub(crate) fn create_unnamed(parent: impl AsFd, mode: u32) -> io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    again(|| fs::openat(&parent, c".", flags, Mode::from_raw_mode(mode)))
+}
+
+/// Closes a file and tells what NFS and FUSE say only then.
+#[allow(unsafe_code)]
+pub(crate) fn close(file: OwnedFd) -> io::Result<()> {
+    // SAFETY: the descriptor was owned by `file`, is given up by `into_raw_fd`, and is not used again.
+    unsafe { rustix::io::try_close(file.into_raw_fd()) }.map_err(io::Error::from)
+}

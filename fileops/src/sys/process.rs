@@ -1,0 +1,22 @@
+//! What this process is and may do.
+
+use rustix::process::{Resource, getrlimit};
+use std::fs;
+
+/// The effective user and group of new files.
+pub(crate) fn effective_ids() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// The bits that new files lose. Read, not set and set back: another thread may create a file in between.
+pub(crate) fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    // Without /proc the strictest: modes are then set explicitly on every file.
+    line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o777)
+}
+
+/// How many descriptors the process may have open.
+pub(crate) fn descriptor_limit() -> usize {
+    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}

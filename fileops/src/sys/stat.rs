@@ -1,0 +1,117 @@
+//! What an entry is: kind, identity, size, times.
+
+use super::again;
+use rustix::fs::{self, AtFlags, FileType, StatxFlags};
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::AsFd;
+
+/// Which file, within one process: two names with the same identity are the same file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Id {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+}
+
+/// Seconds and nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Time {
+    pub(crate) seconds: i64,
+    pub(crate) nanoseconds: i64,
+}
+
+/// The attributes of one entry, as one call gave them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat {
+    pub(crate) id: Id,
+    pub(crate) mode: u32,
+    pub(crate) links: u64,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) rdev: u64,
+    pub(crate) size: u64,
+    /// Allocated, in bytes.
+    pub(crate) allocated: u64,
+    pub(crate) accessed: Time,
+    pub(crate) modified: Time,
+    pub(crate) changed: Time,
+    /// Which mount, where the kernel tells (Linux 5.8); 0 otherwise.
+    pub(crate) mount: u64,
+}
+
+impl Stat {
+    /// Of an open file.
+    pub(crate) fn of(file: impl AsFd) -> io::Result<Stat> {
+        again(|| fs::fstat(&file)).map(Stat::from)
+    }
+
+    /// Of a name in a directory; a symbolic link is not followed.
+    pub(crate) fn at(dir: impl AsFd, name: &CStr) -> io::Result<Stat> {
+        again(|| fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)).map(Stat::from)
+    }
+
+    /// Of a name in a directory, or of what it points to.
+    pub(crate) fn following(dir: impl AsFd, name: &CStr) -> io::Result<Stat> {
+        again(|| fs::statat(&dir, name, AtFlags::empty())).map(Stat::from)
+    }
+
+    /// Of an open directory, with its mount.
+    pub(crate) fn of_dir(dir: impl AsFd) -> io::Result<Stat> {
+        let mut stat = Stat::of(&dir)?;
+        // Without statx (before Linux 4.11, or forbidden by a sandbox) mounts are told apart by device alone.
+        if let Ok(more) = again(|| fs::statx(&dir, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)) {
+            if more.stx_mask & StatxFlags::MNT_ID.bits() != 0 {
+                stat.mount = more.stx_mnt_id;
+            }
+        }
+        Ok(stat)
+    }
+
+    pub(crate) fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.mode)
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        self.kind() == FileType::Directory
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind() == FileType::RegularFile
+    }
+
+    /// The permission bits with setuid, setgid and sticky.
+    pub(crate) fn permissions(&self) -> u32 {
+        self.mode & 0o7777
+    }
+
+    /// Whether some of the file is a hole, as far as the block count tells.
+    pub(crate) fn has_holes(&self) -> bool {
+        self.allocated < self.size
+    }
+
+    /// Whether nobody wrote to the file between the two.
+    pub(crate) fn is_unchanged(&self, later: &Stat) -> bool {
+        self.id == later.id && self.size == later.size && self.modified == later.modified
+    }
+}
+
+impl From<fs::Stat> for Stat {
+    // The types of the fields differ between architectures.
+    #[allow(clippy::unnecessary_cast)]
+    fn from(raw: fs::Stat) -> Stat {
+        Stat {
+            id: Id { dev: raw.st_dev as u64, ino: raw.st_ino as u64 },
+            mode: raw.st_mode as u32,
+            links: raw.st_nlink as u64,
+            uid: raw.st_uid as u32,
+            gid: raw.st_gid as u32,
+            rdev: raw.st_rdev as u64,
+            size: raw.st_size as u64,
+            allocated: raw.st_blocks as u64 * 512,
+            accessed: Time { seconds: raw.st_atime as i64, nanoseconds: raw.st_atime_nsec as i64 },
+            modified: Time { seconds: raw.st_mtime as i64, nanoseconds: raw.st_mtime_nsec as i64 },
+            changed: Time { seconds: raw.st_ctime as i64, nanoseconds: raw.st_ctime_nsec as i64 },
+            mount: 0,
+        }
+    }
+}
