@@ -46,7 +46,10 @@ pub(crate) struct Journal {
 enum State {
     /// Nothing was recorded yet.
     Unopened,
-    Open { file: File, path: PathBuf },
+    Open {
+        file: File,
+        path: PathBuf,
+    },
     /// The state directory cannot be written; the operation goes on without records.
     Missing,
 }
@@ -353,7 +356,9 @@ mod tests {
     #[test]
     fn only_our_names_are_stage_names() {
         assert!(is_stage_name(b".fileops-abcdefg2-17.part"));
-        for other in [".fileops-abc-1.part", ".fileops-abcdefgh.part", ".fileops-abcdefgh-.part", "fileops-abcdefgh-1.part"] {
+        for other in
+            [".fileops-abc-1.part", ".fileops-abcdefgh.part", ".fileops-abcdefgh-.part", "fileops-abcdefgh-1.part"]
+        {
             assert!(!is_stage_name(other.as_bytes()), "{other}");
         }
     }

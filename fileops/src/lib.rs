@@ -14,9 +14,7 @@ mod sys;
 
 pub use conflict::OnConflict;
 pub use error::{Action, Error, Refusal, Result, Shown};
-pub use operation::{
-    Incomplete, Note, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage, Skipped,
-};
+pub use operation::{Incomplete, Note, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage, Skipped};
 pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};

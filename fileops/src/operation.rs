@@ -24,7 +24,11 @@ pub struct Operation {
 }
 
 impl Operation {
-    pub(crate) fn start(pool: &Pool, job: Arc<Job>, run: impl FnOnce(Arc<Job>) -> Report + Send + 'static) -> Operation {
+    pub(crate) fn start(
+        pool: &Pool,
+        job: Arc<Job>,
+        run: impl FnOnce(Arc<Job>) -> Report + Send + 'static,
+    ) -> Operation {
         let worker = Arc::clone(&job);
         let task = pool.spawn(move || {
             let report = run(Arc::clone(&worker));
@@ -442,4 +446,3 @@ impl Job {
         self.control.wait(For::Change, Some(time), || None::<()>).map(|_| ())
     }
 }
-

@@ -101,10 +101,9 @@ impl Pool {
                 .on_thread_start(thread::block_signals)
                 .build()
         });
-        let runtime = runtime.and_then(Result::ok).map(|runtime| Threads {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
-        });
+        let runtime = runtime
+            .and_then(Result::ok)
+            .map(|runtime| Threads { handle: runtime.handle().clone(), runtime: Some(runtime) });
         Pool { shared: Arc::new(Shared { runtime, lanes: Mutex::default() }) }
     }
 
@@ -175,8 +174,10 @@ impl Shared {
         }
         let weak: Weak<Shared> = Arc::downgrade(shared);
         if let Some(threads) = &shared.runtime {
-            drop(threads.handle.spawn_blocking(move || while weak.upgrade().is_some_and(|shared| shared.look()) {
-                std::thread::sleep(WATCH_EVERY);
+            drop(threads.handle.spawn_blocking(move || {
+                while weak.upgrade().is_some_and(|shared| shared.look()) {
+                    std::thread::sleep(WATCH_EVERY);
+                }
             }));
         }
     }

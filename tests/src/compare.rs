@@ -32,12 +32,8 @@ pub struct Ignore {
 /// How two trees differ, a line for each difference.
 pub fn differences(a: &Snapshot, b: &Snapshot, ignore: &Ignore) -> Vec<String> {
     let mut lines = Vec::new();
-    let paths = a
-        .keys()
-        .chain(b.keys().filter(|path| !a.contains_key(*path)));
-    let mut paths: Vec<_> = paths
-        .filter(|path| !(ignore.root && path.is_empty()))
-        .collect();
+    let paths = a.keys().chain(b.keys().filter(|path| !a.contains_key(*path)));
+    let mut paths: Vec<_> = paths.filter(|path| !(ignore.root && path.is_empty())).collect();
     paths.sort();
     for path in paths {
         let shown = match &*String::from_utf8_lossy(path) {
@@ -66,62 +62,25 @@ fn compare(a: &Entry, b: &Entry, ignore: &Ignore) -> Vec<String> {
         || ignore.dir_mtime && a.kind.is_dir()
         || ignore.link_mtime && link
         || (a.mtime - b.mtime).abs() < ignore.mtime_step;
-    let text = |bytes: &Option<Vec<u8>>| {
-        bytes
-            .as_ref()
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-    };
+    let text = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let checks = [
-        (
-            a.mode != b.mode && !ignore.mode,
-            format!("mode {:o}, {:o}", a.mode, b.mode),
-        ),
-        (
-            a.uid != b.uid && !ignore.owner,
-            format!("uid {}, {}", a.uid, b.uid),
-        ),
-        (
-            a.gid != b.gid && !ignore.owner,
-            format!("gid {}, {}", a.gid, b.gid),
-        ),
+        (a.mode != b.mode && !ignore.mode, format!("mode {:o}, {:o}", a.mode, b.mode)),
+        (a.uid != b.uid && !ignore.owner, format!("uid {}, {}", a.uid, b.uid)),
+        (a.gid != b.gid && !ignore.owner, format!("gid {}, {}", a.gid, b.gid)),
         (a.size != b.size, format!("size {}, {}", a.size, b.size)),
         (a.hash != b.hash && a.size == b.size, "content".to_owned()),
-        (
-            a.mtime != b.mtime && !no_time,
-            format!("mtime {}, {}", a.mtime, b.mtime),
-        ),
-        (
-            a.target != b.target,
-            format!("target {:?}, {:?}", text(&a.target), text(&b.target)),
-        ),
-        (
-            a.rdev != b.rdev,
-            format!("device {:#x}, {:#x}", a.rdev, b.rdev),
-        ),
-        (
-            a.group != b.group && !ignore.hard_links,
-            format!("same file as {:?}, {:?}", text(&a.group), text(&b.group)),
-        ),
-        (
-            a.xattrs != b.xattrs && !ignore.xattrs,
-            format!("xattrs {}, {}", show_xattrs(a), show_xattrs(b)),
-        ),
+        (a.mtime != b.mtime && !no_time, format!("mtime {}, {}", a.mtime, b.mtime)),
+        (a.target != b.target, format!("target {:?}, {:?}", text(&a.target), text(&b.target))),
+        (a.rdev != b.rdev, format!("device {:#x}, {:#x}", a.rdev, b.rdev)),
+        (a.group != b.group && !ignore.hard_links, format!("same file as {:?}, {:?}", text(&a.group), text(&b.group))),
+        (a.xattrs != b.xattrs && !ignore.xattrs, format!("xattrs {}, {}", show_xattrs(a), show_xattrs(b))),
     ];
-    checks
-        .into_iter()
-        .filter(|(differ, _)| *differ)
-        .map(|(_, what)| what)
-        .collect()
+    checks.into_iter().filter(|(differ, _)| *differ).map(|(_, what)| what).collect()
 }
 
 fn show_xattrs(entry: &Entry) -> String {
-    let show = |(name, value): (&Vec<u8>, &Vec<u8>)| {
-        format!("{}={}", name.escape_ascii(), value.escape_ascii())
-    };
-    format!(
-        "{{{}}}",
-        entry.xattrs.iter().map(show).collect::<Vec<_>>().join(", ")
-    )
+    let show = |(name, value): (&Vec<u8>, &Vec<u8>)| format!("{}={}", name.escape_ascii(), value.escape_ascii());
+    format!("{{{}}}", entry.xattrs.iter().map(show).collect::<Vec<_>>().join(", "))
 }
 
 /// Two trees are the same, but for the roots' own names.
@@ -144,9 +103,5 @@ pub fn assert_same_tree_but(a: impl AsRef<Path>, b: impl AsRef<Path>, ignore: &I
     let (a, b) = (a.as_ref(), b.as_ref());
     let lines = differences(&snapshot(a), &snapshot(b), ignore);
     let (a, b) = (a.display(), b.display());
-    assert!(
-        lines.is_empty(),
-        "{a} and {b} differ:\n  {}\n",
-        lines.join("\n  ")
-    );
+    assert!(lines.is_empty(), "{a} and {b} differ:\n  {}\n", lines.join("\n  "));
 }

@@ -34,10 +34,7 @@ fn tokens(word: &str) -> Vec<Token> {
             Some(b'x') => {
                 let digits = [left.next(), left.next()].map(|c| char::from(c.unwrap_or(b'?')));
                 let digits = String::from_iter(digits);
-                (
-                    u8::from_str_radix(&digits, 16).expect("two digits after \\x"),
-                    false,
-                )
+                (u8::from_str_radix(&digits, 16).expect("two digits after \\x"), false)
             }
             Some(other) => (other, false),
         });
@@ -58,18 +55,13 @@ fn parse_word(word: &str) -> (Vec<u8>, Item) {
     let tokens = tokens(word);
     let find = |at: usize, mark: &[u8]| {
         let marks = |(have, want): (&Token, &u8)| *have == (*want, true);
-        tokens
-            .get(at..at + mark.len())
-            .is_some_and(|have| have.iter().zip(mark).all(marks))
+        tokens.get(at..at + mark.len()).is_some_and(|have| have.iter().zip(mark).all(marks))
     };
     let end = tokens.len();
     let ends_in = |mark: &[u8]| end > 0 && find(end - 1, mark);
     let first = (0..end).find_map(|at| {
         let marks: [&[u8]; 4] = [b"=>", b"->", b"=", b"#"];
-        marks
-            .into_iter()
-            .find(|mark| find(at, mark))
-            .map(|mark| (at, mark))
+        marks.into_iter().find(|mark| find(at, mark)).map(|mark| (at, mark))
     });
     let (name, kind) = match first {
         Some((at, b"=>")) => (at, Kind::Same(plain(&tokens[at + 2..]))),

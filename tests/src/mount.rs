@@ -39,16 +39,7 @@ impl Mount {
         let image = with.path().join("image");
         File::create_new(&image)?.set_len(mib << 20)?;
         run(Command::new(format!("mkfs.{kind}")).args(mkfs).arg(&image))?;
-        Self::mount_at_new(
-            &[
-                "-t".as_ref(),
-                kind.as_ref(),
-                "-o".as_ref(),
-                "loop".as_ref(),
-                image.as_ref(),
-            ],
-            Some(with),
-        )
+        Self::mount_at_new(&["-t".as_ref(), kind.as_ref(), "-o".as_ref(), "loop".as_ref(), image.as_ref()], Some(with))
     }
 
     /// A new ext4 of so many MiB.
@@ -84,10 +75,7 @@ impl Mount {
     ///
     /// If it cannot be mounted.
     pub fn tmpfs(options: &str) -> io::Result<Self> {
-        Self::mount_at_new(
-            &["-t", "tmpfs", "-o", options, "tmpfs"].map(OsStr::new),
-            None,
-        )
+        Self::mount_at_new(&["-t", "tmpfs", "-o", options, "tmpfs"].map(OsStr::new), None)
     }
 
     /// A new overlay on this directory; what is written goes to a directory of its own, which
@@ -106,13 +94,7 @@ impl Mount {
             options.push(text);
             options.push(path);
         }
-        let args = [
-            "-t".as_ref(),
-            "overlay".as_ref(),
-            "-o".as_ref(),
-            &*options,
-            "overlay".as_ref(),
-        ];
+        let args = ["-t".as_ref(), "overlay".as_ref(), "-o".as_ref(), &*options, "overlay".as_ref()];
         let mut mounted = Self::mount_at_new(&args, None)?;
         mounted._below = Some(Box::new(upper));
         Ok(mounted)
@@ -140,11 +122,7 @@ impl Mount {
         let path = mountpoint()?;
         let done = run(Command::new("mount").args(args).arg(&path));
         done.inspect_err(|_| drop(fs::remove_dir(&path)))?;
-        Ok(Self {
-            path,
-            _image: image,
-            _below: None,
-        })
+        Ok(Self { path, _image: image, _below: None })
     }
 
     /// Where it is mounted.
@@ -195,10 +173,7 @@ pub(crate) fn unmount(path: &Path) -> bool {
     }
     let lazily = UnmountFlags::FORCE | UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
     rustix::mount::unmount(path, lazily).is_ok()
-        || run(Command::new("fusermount3")
-            .args(["-u", "-z", "--"])
-            .arg(path))
-        .is_ok()
+        || run(Command::new("fusermount3").args(["-u", "-z", "--"]).arg(path)).is_ok()
 }
 
 /// A new directory to mount something at. It is not removed by itself, as what is mounted there
@@ -210,17 +185,13 @@ pub(crate) fn mountpoint() -> io::Result<PathBuf> {
 }
 
 /// Unmounts what processes left which are dead, as is done before the first mount of each process.
+/// Only root frees one which died waiting for its own file system: another user cannot by force.
 pub fn sweep_stale() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let points = mounts
-        .lines()
-        .rev()
-        .filter_map(|line| line.split(' ').nth(4));
+    let points = mounts.lines().rev().filter_map(|line| line.split(' ').nth(4));
     for point in points.map(Path::new) {
         let name = point.file_name().and_then(OsStr::to_str).unwrap_or("");
-        let process = name
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.split('-').next());
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
         if process.is_some_and(is_dead) && unmount(point) {
             let _ = fs::remove_dir(point);
         }
@@ -231,10 +202,7 @@ pub fn sweep_stale() {
 /// thread that lives, and ends when that is unmounted.
 fn is_dead(process: &str) -> bool {
     match fs::read_to_string(format!("/proc/{process}/stat")) {
-        Ok(stat) => stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.starts_with(" Z")),
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")),
         Err(_) => true,
     }
 }

@@ -118,17 +118,14 @@ pub fn has_command(command: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/sbin", "/usr/sbin"].map(Path::new);
     let paths = std::env::split_paths(&path).map(|dir| dir.join(command));
-    paths
-        .chain(system.map(|dir| dir.join(command)))
-        .any(|path| path.is_file())
+    paths.chain(system.map(|dir| dir.join(command))).any(|path| path.is_file())
 }
 
 /// Does the kernel know this file system, now or after `modprobe`?
 pub fn has_filesystem(kind: &str) -> bool {
     let known = || {
         let all = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-        all.lines()
-            .any(|line| line.split('\t').nth(1) == Some(kind))
+        all.lines().any(|line| line.split('\t').nth(1) == Some(kind))
     };
     known() || {
         let _ = std::process::Command::new("modprobe").arg(kind).output();

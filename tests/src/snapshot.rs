@@ -7,10 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, lgetxattr, llistxattr, openat, readlinkat,
-    statat,
-};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, lgetxattr, llistxattr, openat, readlinkat, statat};
 
 /// What is known of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +81,7 @@ pub fn snapshot(root: impl AsRef<Path>) -> Snapshot {
                 levels.push(names(&dir)?);
                 path = full;
             } else if stat.st_nlink > 1 {
-                files
-                    .entry((stat.st_dev, stat.st_ino))
-                    .or_default()
-                    .push(full);
+                files.entry((stat.st_dev, stat.st_ino)).or_default().push(full);
             }
         }
         Ok(())
@@ -96,8 +90,7 @@ pub fn snapshot(root: impl AsRef<Path>) -> Snapshot {
     for group in files.values().filter(|group| group.len() > 1) {
         let first = group.iter().min();
         for entry in group {
-            tree.entry(entry.clone())
-                .and_modify(|entry| entry.group = first.cloned());
+            tree.entry(entry.clone()).and_modify(|entry| entry.group = first.cloned());
         }
     }
     tree
@@ -136,11 +129,7 @@ fn entry(dir: BorrowedFd<'_>, name: &Path, stat: &Stat) -> rustix::io::Result<En
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        size: if kind.is_dir() {
-            0
-        } else {
-            stat.st_size as u64
-        },
+        size: if kind.is_dir() { 0 } else { stat.st_size as u64 },
         mtime: i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
         xattrs: xattrs(dir, name),
         target,
@@ -169,9 +158,7 @@ fn xattrs(dir: BorrowedFd<'_>, name: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     };
     let mut list = vec![0; 1 << 16];
     let length = llistxattr(&path, &mut list[..]).unwrap_or(0);
-    let names = list[..length]
-        .split(|c| *c == 0)
-        .filter(|name| !name.is_empty());
+    let names = list[..length].split(|c| *c == 0).filter(|name| !name.is_empty());
     let mut value = vec![0; 1 << 16];
     names
         .filter_map(|name| {

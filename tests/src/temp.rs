@@ -37,18 +37,13 @@ impl Drop for Temp {
             return;
         }
         // Too deep for a descriptor for each level.
-        let _ = Command::new("rm")
-            .args(["-rf", "--one-file-system", "--"])
-            .arg(&self.0)
-            .output();
+        let _ = Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(&self.0).output();
     }
 }
 
 /// A new directory whose name begins so, which stays.
 pub(crate) fn directory(prefix: &str) -> io::Result<PathBuf> {
     let mut builder = tempfile::Builder::new();
-    builder
-        .prefix(prefix)
-        .permissions(Permissions::from_mode(0o755));
+    builder.prefix(prefix).permissions(Permissions::from_mode(0o755));
     Ok(builder.tempdir()?.keep())
 }

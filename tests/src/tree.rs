@@ -54,11 +54,7 @@ impl Tree {
     /// A path in the directory; `""` is the directory.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         let relative = relative.as_ref();
-        if relative.as_os_str().is_empty() {
-            self.root().into()
-        } else {
-            self.root().join(relative)
-        }
+        if relative.as_os_str().is_empty() { self.root().into() } else { self.root().join(relative) }
     }
 
     /// The directory has these entries and no others.
@@ -137,10 +133,7 @@ pub fn assert_tree(root: &Path, entries: &str) {
     let mut expected: BTreeMap<_, _> = parse(entries).into_iter().collect();
     for name in expected.keys().cloned().collect::<Vec<_>>() {
         for (at, _) in name.iter().enumerate().filter(|(_, c)| **c == b'/') {
-            let parent = Item {
-                kind: Kind::Dir,
-                mode: None,
-            };
+            let parent = Item { kind: Kind::Dir, mode: None };
             expected.entry(name[..at].to_vec()).or_insert(parent);
         }
     }
@@ -149,10 +142,7 @@ pub fn assert_tree(root: &Path, entries: &str) {
     let (expected, actual) = (lines(&normal(expected)), lines(&actual));
     if expected != actual {
         let root = root.display();
-        panic!(
-            "{root} differs (- expected, + there):\n{}",
-            diff(&expected, &actual)
-        );
+        panic!("{root} differs (- expected, + there):\n{}", diff(&expected, &actual));
     }
 }
 
@@ -163,22 +153,16 @@ fn normal(mut items: BTreeMap<Vec<u8>, Item>) -> BTreeMap<Vec<u8>, Item> {
         let mut file = name;
         while let Kind::Same(other) = &item.kind {
             file = other;
-            item = items
-                .get(other)
-                .unwrap_or_else(|| panic!("no {}", other.escape_ascii()));
+            item = items.get(other).unwrap_or_else(|| panic!("no {}", other.escape_ascii()));
         }
         groups.entry(file.clone()).or_default().push(name.clone());
     }
     for (file, names) in groups {
         let kind = items[&file].kind.clone();
         let (first, others) = names.split_first().expect("the file itself is one");
-        items
-            .entry(first.clone())
-            .and_modify(|item| item.kind = kind);
+        items.entry(first.clone()).and_modify(|item| item.kind = kind);
         for name in others {
-            items
-                .entry(name.clone())
-                .and_modify(|item| item.kind = Kind::Same(first.clone()));
+            items.entry(name.clone()).and_modify(|item| item.kind = Kind::Same(first.clone()));
         }
     }
     items
@@ -199,13 +183,7 @@ fn read(root: &Path, modes: impl Fn(&[u8]) -> bool) -> BTreeMap<Vec<u8>, Item> {
     let below = all.iter().filter(|(name, _)| !name.is_empty());
     let item = |(name, entry): (&Vec<u8>, &crate::snapshot::Entry)| {
         let mode = modes(name).then_some(entry.mode);
-        (
-            name.clone(),
-            Item {
-                kind: kind(name, entry),
-                mode,
-            },
-        )
+        (name.clone(), Item { kind: kind(name, entry), mode })
     };
     below.map(item).collect()
 }
@@ -252,9 +230,7 @@ fn diff(expected: &[String], actual: &[String]) -> String {
         (true, false) => '-',
         _ => '+',
     };
-    all.iter()
-        .map(|line| format!("{} {line}\n", mark(line)))
-        .collect()
+    all.iter().map(|line| format!("{} {line}\n", mark(line))).collect()
 }
 
 /// The number of the file, to see whether it is still the same one.

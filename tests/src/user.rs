@@ -70,22 +70,10 @@ pub fn as_user(uid: u32, gid: u32, name: &str, part: &str, set: &[(&str, &OsStr)
     let binary = std::env::current_exe().expect("this is a program");
     fs::copy(binary, &copy).expect("the test binary can be copied");
     let mut command = Command::new(copy);
-    command.args([
-        "--exact",
-        name,
-        "--nocapture",
-        "--include-ignored",
-        "--test-threads=1",
-    ]);
-    command
-        .uid(uid)
-        .gid(gid)
-        .current_dir("/")
-        .env(PART, part)
-        .envs(set.iter().copied());
+    command.args(["--exact", name, "--nocapture", "--include-ignored", "--test-threads=1"]);
+    command.uid(uid).gid(gid).current_dir("/").env(PART, part).envs(set.iter().copied());
     let output = command.output().expect("the test binary runs");
-    let text =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     let text = text.concat();
     let ran = output.status.success() && text.contains("1 passed");
     assert!(ran, "as user {uid}, {name} ({part}) failed:\n{text}");

@@ -143,7 +143,11 @@ impl<V: Visitor> Engine<V> {
         let worked = catch_unwind(AssertUnwindSafe(|| Worker::new(Arc::clone(self), Arc::clone(&seat)).work()));
         if worked.is_err() {
             // A defect of ours: the entry's failure is reported, and nobody waits for tasks that will not be done.
-            self.job.fail(Error::new(Action::Start, seat.path().unwrap_or_default(), io::Error::other("a worker panicked")));
+            self.job.fail(Error::new(
+                Action::Start,
+                seat.path().unwrap_or_default(),
+                io::Error::other("a worker panicked"),
+            ));
             self.job.control.cancel();
         }
         lock(&self.staff.seats).retain(|other| !Arc::ptr_eq(other, &seat));

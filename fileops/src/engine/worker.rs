@@ -228,7 +228,8 @@ impl<V: Visitor> Worker<V> {
         let stat = Stat::of_dir(&*file).during(Action::Stat, || node.path(End::Source))?;
         if let Some(parent) = node.parent() {
             // A way back up needs a bind mount, or a link that is followed.
-            let is_crossing = node.side(End::Source).is_some_and(Side::is_followed) || parent.mount() != Some(stat.mount);
+            let is_crossing =
+                node.side(End::Source).is_some_and(Side::is_followed) || parent.mount() != Some(stat.mount);
             if is_crossing && parent.is_within(stat.id) {
                 return Err(Error::new(Action::Open, node.path(End::Source), Refusal::IntoItself).into());
             }

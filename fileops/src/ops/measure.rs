@@ -1,7 +1,7 @@
 //! Counts what is in trees: entries, bytes, allocated bytes. Also the scan that runs ahead of a copy.
 
-use crate::control::lock;
 use super::source;
+use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During};
 use crate::operation::{Job, OnShortage, Operation, Outcome, Report, Running};

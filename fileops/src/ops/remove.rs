@@ -14,7 +14,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// Removes an entry with everything in it, if it is the file that `id` says. `true` when it is gone.
-pub(crate) fn tree(dir: &Arc<OwnedFd>, path: PathBuf, name: &CStr, id: Option<Id>, pool: &Pool) -> Result<(), Vec<Error>> {
+pub(crate) fn tree(
+    dir: &Arc<OwnedFd>,
+    path: PathBuf,
+    name: &CStr,
+    id: Option<Id>,
+    pool: &Pool,
+) -> Result<(), Vec<Error>> {
     let job = Job::new(OnShortage::Warn);
     let remove = Remove { dir: Mutex::new(Some(Arc::clone(dir))), path, name: name.to_owned(), id };
     let (_, is_over) = engine::run(remove, &job, pool, Workers::Adapt);

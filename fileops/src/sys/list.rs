@@ -22,7 +22,8 @@ impl Batch {
     /// Name and kind, as the directory told; `FileType::Unknown` where it does not.
     pub(crate) fn get(&self, index: usize) -> (&CStr, FileType) {
         let (start, kind) = self.entries[index];
-        let name = CStr::from_bytes_until_nul(&self.names[start as usize..]).expect("each name was stored with its NUL");
+        let name =
+            CStr::from_bytes_until_nul(&self.names[start as usize..]).expect("each name was stored with its NUL");
         (name, kind)
     }
 

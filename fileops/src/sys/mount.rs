@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_mount_line_is_read_with_escapes_and_optional_fields() {
-        let line = br"36 35 98:0 /mnt1 /mnt\040two rw,noatime master:1 shared:2 - ext3 /dev/ro\134ot rw,errors=continue";
+        let line =
+            br"36 35 98:0 /mnt1 /mnt\040two rw,noatime master:1 shared:2 - ext3 /dev/ro\134ot rw,errors=continue";
         let mount = parse(line).unwrap();
         assert_eq!(mount.device, (98, 0));
         assert_eq!(mount.point, Path::new("/mnt two"));

@@ -34,7 +34,6 @@ pub(crate) struct Stat {
     pub(crate) allocated: u64,
     pub(crate) accessed: Time,
     pub(crate) modified: Time,
-    pub(crate) changed: Time,
     /// Which mount, where the kernel tells (Linux 5.8); 0 otherwise.
     pub(crate) mount: u64,
 }
@@ -110,7 +109,6 @@ impl From<fs::Stat> for Stat {
             allocated: raw.st_blocks as u64 * 512,
             accessed: Time { seconds: raw.st_atime as i64, nanoseconds: raw.st_atime_nsec as i64 },
             modified: Time { seconds: raw.st_mtime as i64, nanoseconds: raw.st_mtime_nsec as i64 },
-            changed: Time { seconds: raw.st_ctime as i64, nanoseconds: raw.st_ctime_nsec as i64 },
             mount: 0,
         }
     }

@@ -18,31 +18,19 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--delay-us" {
-            let value = arguments
-                .next()
-                .and_then(|value| value.to_str()?.parse().ok());
+            let value = arguments.next().and_then(|value| value.to_str()?.parse().ok());
             let Some(micros) = value else { return usage() };
             latency = Duration::from_micros(micros);
         } else {
             places.push(argument.into());
         }
     }
-    let [backing, mountpoint] =
-        <[_; 2]>::try_from(places).map_or([None, None], |all| all.map(Some));
+    let [backing, mountpoint] = <[_; 2]>::try_from(places).map_or([None, None], |all| all.map(Some));
     if backing.is_none() {
         return usage();
     }
-    let knobs = Knobs {
-        latency,
-        ..Knobs::default()
-    };
-    match serve(Options {
-        backing,
-        mountpoint,
-        log: false,
-        knobs,
-        ..Options::default()
-    }) {
+    let knobs = Knobs { latency, ..Knobs::default() };
+    match serve(Options { backing, mountpoint, threads: 32, log: false, knobs, ..Options::default() }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("slowfs: {e}");
@@ -63,23 +51,9 @@ fn serve(options: Options) -> io::Result<()> {
     }
     // Each file that the kernel knows takes a descriptor.
     let most = Some(1 << 20);
-    if setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: most,
-            maximum: most,
-        },
-    )
-    .is_err()
-    {
+    if setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).is_err() {
         let maximum = getrlimit(Resource::Nofile).maximum;
-        setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: maximum,
-                maximum,
-            },
-        )?;
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     }
     let mounted = options.mount()?;
     while mounted.is_mounted() && !end.load(Ordering::Relaxed) {

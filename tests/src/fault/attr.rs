@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{FileAttr, INodeNo, TimeOrNow};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
-    Uid, chmodat, chownat, fstat, ftruncate, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid, chmodat,
+    chownat, fstat, ftruncate, utimensat,
 };
 use rustix::io::Errno;
 
@@ -53,11 +53,7 @@ impl Shared {
             ctime: time(stat.st_ctime, stat.st_ctime_nsec),
             crtime: mtime,
             kind: file_type(kind),
-            perm: if kept {
-                stat.st_mode as u16 & 0o7777
-            } else {
-                0o755
-            },
+            perm: if kept { stat.st_mode as u16 & 0o7777 } else { 0o755 },
             nlink: stat.st_nlink as u32,
             uid: if kept { stat.st_uid } else { self.owner.0 },
             gid: if kept { stat.st_gid } else { self.owner.1 },
@@ -75,9 +71,7 @@ impl Shared {
         change: &Change,
     ) -> Result<FileAttr, Errno> {
         let now = self.attr(knobs, &fstat(&node.fd)?);
-        let other = change
-            .mode
-            .is_some_and(|mode| mode & 0o7777 != u32::from(now.perm))
+        let other = change.mode.is_some_and(|mode| mode & 0o7777 != u32::from(now.perm))
             || change.uid.is_some_and(|uid| uid != now.uid)
             || change.gid.is_some_and(|gid| gid != now.gid);
         match knobs.modes {
@@ -90,12 +84,7 @@ impl Shared {
                     chownat(&node.fd, "", uid, gid, AtFlags::EMPTY_PATH)?;
                 }
                 if let Some(mode) = change.mode {
-                    chmodat(
-                        CWD,
-                        node.proc(),
-                        Mode::from_raw_mode(mode),
-                        AtFlags::empty(),
-                    )?;
+                    chmodat(CWD, node.proc(), Mode::from_raw_mode(mode), AtFlags::empty())?;
                 }
             }
         }
@@ -103,23 +92,13 @@ impl Shared {
             self.truncate(knobs, node, handle, size, now.size)?;
         }
         if change.atime.is_some() || change.mtime.is_some() {
-            let times = Timestamps {
-                last_access: timespec(change.atime),
-                last_modification: timespec(change.mtime),
-            };
+            let times = Timestamps { last_access: timespec(change.atime), last_modification: timespec(change.mtime) };
             utimensat(&node.fd, "", &times, AtFlags::EMPTY_PATH)?;
         }
         Ok(self.attr(knobs, &fstat(&node.fd)?))
     }
 
-    fn truncate(
-        &self,
-        knobs: &Knobs,
-        node: &Node,
-        handle: Option<&Handle>,
-        size: u64,
-        now: u64,
-    ) -> Result<(), Errno> {
+    fn truncate(&self, knobs: &Knobs, node: &Node, handle: Option<&Handle>, size: u64, now: u64) -> Result<(), Errno> {
         if knobs.max_file.is_some_and(|max| size > max) {
             return Err(Errno::FBIG);
         }
@@ -160,19 +139,10 @@ impl Shared {
             chownat(&node.fd, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
         }
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let keep = if inherits && kind == FileType::Directory {
-            0o2000
-        } else {
-            0
-        };
+        let keep = if inherits && kind == FileType::Directory { 0o2000 } else { 0 };
         let mode = mode & 0o7777 | keep;
         if kind != FileType::Symlink && stat.st_mode & 0o7777 != mode {
-            chmodat(
-                CWD,
-                node.proc(),
-                Mode::from_raw_mode(mode),
-                AtFlags::empty(),
-            )?;
+            chmodat(CWD, node.proc(), Mode::from_raw_mode(mode), AtFlags::empty())?;
         }
         fstat(&node.fd)
     }
@@ -197,11 +167,7 @@ pub(super) fn file_type(kind: FileType) -> fuser::FileType {
 
 fn since_epoch(seconds: i64, nanos: u32) -> SystemTime {
     let whole = Duration::from_secs(seconds.unsigned_abs());
-    let second = if seconds < 0 {
-        UNIX_EPOCH - whole
-    } else {
-        UNIX_EPOCH + whole
-    };
+    let second = if seconds < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
     second + Duration::from_nanos(nanos.into())
 }
 
@@ -211,10 +177,7 @@ fn timespec(time: Option<TimeOrNow>) -> Timespec {
         Some(TimeOrNow::Now) => (0, UTIME_NOW),
         Some(TimeOrNow::SpecificTime(time)) => match time.duration_since(UNIX_EPOCH) {
             Ok(after) => (after.as_secs() as i64, after.subsec_nanos().into()),
-            Err(before) => match (
-                before.duration().as_secs(),
-                before.duration().subsec_nanos(),
-            ) {
+            Err(before) => match (before.duration().as_secs(), before.duration().subsec_nanos()) {
                 (seconds, 0) => (-(seconds as i64), 0),
                 (seconds, nanos) => (-(seconds as i64) - 1, i64::from(1_000_000_000 - nanos)),
             },

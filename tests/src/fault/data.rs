@@ -14,13 +14,7 @@ use super::rules::{Plan, pause};
 
 impl Shared {
     /// Reads as much as there is and there is room for.
-    pub(super) fn read(
-        &self,
-        plan: &Plan,
-        handle: &Handle,
-        offset: u64,
-        buffer: &mut [u8],
-    ) -> Result<usize, Errno> {
+    pub(super) fn read(&self, plan: &Plan, handle: &Handle, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
         let size = plan.limit.unwrap_or(usize::MAX).min(buffer.len());
         let mut done = 0;
         while done < size {
@@ -82,48 +76,32 @@ impl Shared {
     fn room(&self, knobs: &Knobs, handle: &Handle, offset: u64, len: u64) -> Result<u64, Errno> {
         let mut len = len;
         if let Some(max) = knobs.max_file {
-            len = len.min(
-                max.checked_sub(offset)
-                    .filter(|left| *left > 0)
-                    .ok_or(Errno::FBIG)?,
-            );
+            len = len.min(max.checked_sub(offset).filter(|left| *left > 0).ok_or(Errno::FBIG)?);
         }
         if let Some(quota) = knobs.quota {
             let size = fstat(&handle.fd)?.st_size as u64;
             let granted = self.usage.take((offset + len).saturating_sub(size), quota);
             let end = (size + granted).min(offset + len);
-            len = end
-                .checked_sub(offset)
-                .filter(|left| *left > 0)
-                .ok_or_else(|| {
-                    self.usage.give(granted);
-                    Errno::NOSPC
-                })?;
+            len = end.checked_sub(offset).filter(|left| *left > 0).ok_or_else(|| {
+                self.usage.give(granted);
+                Errno::NOSPC
+            })?;
         }
         Ok(len)
     }
 
     /// What a file holds of the quota that will be free when the name is gone.
     pub(super) fn freed_by(&self, knobs: &Knobs, dir: &Node, name: impl AsRef<Path>) -> u64 {
-        let last = |stat: &Stat| {
-            stat.st_nlink == 1 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        };
-        let stat = knobs.quota.and_then(|_| {
-            statat(&dir.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)
-                .ok()
-                .filter(last)
-        });
+        let last = |stat: &Stat| stat.st_nlink == 1 && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let stat =
+            knobs.quota.and_then(|_| statat(&dir.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok().filter(last));
         stat.map_or(0, |stat| stat.st_size as u64)
     }
 
     pub(super) fn open(&self, knobs: &Knobs, node: Arc<Node>, flags: i32) -> Result<u64, Errno> {
         let flags = open_flags(flags) - OFlags::NOFOLLOW;
         let cut = knobs.quota.is_some() && flags.contains(OFlags::TRUNC);
-        let before = if cut {
-            fstat(&node.fd)?.st_size as u64
-        } else {
-            0
-        };
+        let before = if cut { fstat(&node.fd)?.st_size as u64 } else { 0 };
         let fd = node.reopen(flags)?;
         self.usage.give(before);
         Ok(self.handles.add(fd, node))

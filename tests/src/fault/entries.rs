@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use fuser::FileAttr;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, mknodat, openat,
-    renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, mknodat, openat, renameat_with, statat,
+    symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -74,11 +74,7 @@ impl Shared {
     }
 
     /// The name as it is on disk.
-    pub(super) fn real<'a>(
-        &self,
-        knobs: &Knobs,
-        (dir, name): Place<'a>,
-    ) -> Result<Cow<'a, OsStr>, Errno> {
+    pub(super) fn real<'a>(&self, knobs: &Knobs, (dir, name): Place<'a>) -> Result<Cow<'a, OsStr>, Errno> {
         match knobs.ignore_case {
             true => self.nodes.real_name(dir, name).map(Cow::Owned),
             false => Ok(Cow::Borrowed(name)),
@@ -137,12 +133,7 @@ impl Shared {
         Ok((self.attr(knobs, &stat), self.handles.add(fd, node)))
     }
 
-    pub(super) fn link(
-        &self,
-        knobs: &Knobs,
-        node: &Node,
-        (dir, name): Place<'_>,
-    ) -> Result<FileAttr, Errno> {
+    pub(super) fn link(&self, knobs: &Knobs, node: &Node, (dir, name): Place<'_>) -> Result<FileAttr, Errno> {
         knobs.deny(knobs.no_links)?;
         knobs.check_name(name)?;
         linkat(CWD, node.proc(), &dir.fd, name, AtFlags::SYMLINK_FOLLOW)?;
@@ -175,11 +166,7 @@ impl Shared {
             new = Cow::Borrowed(to.1);
         }
         let swap = flags.contains(RenameFlags::EXCHANGE);
-        let freed = if swap {
-            0
-        } else {
-            self.freed_by(knobs, to.0, &*new)
-        };
+        let freed = if swap { 0 } else { self.freed_by(knobs, to.0, &*new) };
         renameat_with(&from.0.fd, &*old, &to.0.fd, &*new, flags)?;
         self.usage.give(freed);
         self.nodes.moved(to.0, &new);

@@ -75,11 +75,7 @@ impl Knobs {
         let bad = |c: &u8| *c < 32 || b"<>:\"/\\|?*".contains(c);
         let bytes = name.as_encoded_bytes();
         let wrong = bytes.iter().any(bad) || matches!(bytes.last(), Some(b'.' | b' '));
-        if self.dos_names && wrong {
-            Err(Errno::INVAL)
-        } else {
-            Ok(())
-        }
+        if self.dos_names && wrong { Err(Errno::INVAL) } else { Ok(()) }
     }
 
     pub(super) fn deny(&self, denied: bool) -> Result<(), Errno> {
@@ -87,11 +83,7 @@ impl Knobs {
     }
 
     pub(super) fn xattrs(&self) -> Result<(), Errno> {
-        if self.no_xattrs {
-            Err(Errno::OPNOTSUPP)
-        } else {
-            Ok(())
-        }
+        if self.no_xattrs { Err(Errno::OPNOTSUPP) } else { Ok(()) }
     }
 }
 

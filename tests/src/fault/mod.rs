@@ -65,11 +65,7 @@ impl Shared {
 
     /// How long the kernel may keep attributes and entries.
     fn timeouts(&self) -> (Duration, Duration) {
-        if self.knobs().ignore_case {
-            Default::default()
-        } else {
-            self.timeouts
-        }
+        if self.knobs().ignore_case { Default::default() } else { self.timeouts }
     }
 
     fn open_mode(&self) -> FopenFlags {
@@ -103,9 +99,7 @@ impl FaultFs {
     ///
     /// If it cannot be mounted: see [`require_fuse!`](crate::require_fuse).
     pub fn new() -> Self {
-        Options::default()
-            .mount()
-            .expect("a FUSE file system can be mounted")
+        Options::default().mount().expect("a FUSE file system can be mounted")
     }
 
     /// Mounts one over this directory.
@@ -114,13 +108,8 @@ impl FaultFs {
     ///
     /// If it cannot be mounted.
     pub fn over(backing: impl Into<PathBuf>) -> Self {
-        let options = Options {
-            backing: Some(backing.into()),
-            ..Options::default()
-        };
-        options
-            .mount()
-            .expect("a FUSE file system can be mounted over the directory")
+        let options = Options { backing: Some(backing.into()), ..Options::default() };
+        options.mount().expect("a FUSE file system can be mounted over the directory")
     }
 
     /// Where it is mounted.
@@ -205,9 +194,7 @@ impl FaultFs {
 
     /// Is it still mounted?
     pub fn is_mounted(&self) -> bool {
-        self.session
-            .as_ref()
-            .is_some_and(|session| !session.guard.is_finished())
+        self.session.as_ref().is_some_and(|session| !session.guard.is_finished())
     }
 }
 

@@ -40,12 +40,7 @@ impl Node {
     }
 
     pub(super) fn reopen(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
-        openat(
-            rustix::fs::CWD,
-            self.proc(),
-            flags | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
+        openat(rustix::fs::CWD, self.proc(), flags | OFlags::CLOEXEC, Mode::empty())
     }
 }
 
@@ -64,11 +59,7 @@ pub(super) struct Nodes {
 impl Nodes {
     pub(super) fn new(root: OwnedFd) -> Result<Self, Errno> {
         let stat = fstat(&root)?;
-        let nodes = Self {
-            map: RwLock::default(),
-            devices: Mutex::new(vec![stat.st_dev]),
-            root: stat.st_ino,
-        };
+        let nodes = Self { map: RwLock::default(), devices: Mutex::new(vec![stat.st_dev]), root: stat.st_ino };
         nodes.adopt(ROOT, OsStr::new(""), root, &stat);
         Ok(nodes)
     }
@@ -116,14 +107,7 @@ impl Nodes {
         let node = map.entry(id).or_insert_with(|| {
             let place = Mutex::default();
             let (lookups, open) = (AtomicU64::new(0), AtomicUsize::new(0));
-            Arc::new(Node {
-                id,
-                fd,
-                place,
-                lookups,
-                open,
-                gone: AtomicBool::new(false),
-            })
+            Arc::new(Node { id, fd, place, lookups, open, gone: AtomicBool::new(false) })
         });
         node.lookups.fetch_add(1, Relaxed);
         *lock(&node.place) = (dir, name.to_owned());
@@ -163,15 +147,10 @@ impl Nodes {
     pub(super) fn real_name(&self, dir: &Node, name: &OsStr) -> Result<OsString, Errno> {
         let lower = |name: &[u8]| String::from_utf8_lossy(name).to_lowercase();
         let wanted = lower(name.as_encoded_bytes());
-        let same = list(&openat(
-            &dir.fd,
-            ".",
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?)?
-        .into_iter()
-        .map(|entry| entry.name)
-        .find(|entry| lower(entry.as_encoded_bytes()) == wanted);
+        let same = list(&openat(&dir.fd, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)?
+            .into_iter()
+            .map(|entry| entry.name)
+            .find(|entry| lower(entry.as_encoded_bytes()) == wanted);
         Ok(same.unwrap_or_else(|| name.to_owned()))
     }
 }
@@ -190,11 +169,7 @@ pub(super) fn list(dir: &OwnedFd) -> Result<Vec<Entry>, Errno> {
         let entry = entry?;
         let name = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
         let name = OsStr::to_owned(name);
-        entries.push(Entry {
-            inode: entry.ino(),
-            kind: entry.file_type(),
-            name,
-        });
+        entries.push(Entry { inode: entry.ino(), kind: entry.file_type(), name });
     }
     Ok(entries)
 }
@@ -223,15 +198,8 @@ impl Handles {
     pub(super) fn add(&self, fd: OwnedFd, node: Arc<Node>) -> u64 {
         node.open.fetch_add(1, Relaxed);
         let id = self.next.fetch_add(1, Relaxed) + 1;
-        let handle = Arc::new(Handle {
-            fd,
-            node,
-            entries: Mutex::default(),
-        });
-        self.map
-            .write()
-            .expect("no panic holds this lock")
-            .insert(id, handle);
+        let handle = Arc::new(Handle { fd, node, entries: Mutex::default() });
+        self.map.write().expect("no panic holds this lock").insert(id, handle);
         id
     }
 
@@ -241,9 +209,6 @@ impl Handles {
     }
 
     pub(super) fn remove(&self, id: u64) {
-        self.map
-            .write()
-            .expect("no panic holds this lock")
-            .remove(&id);
+        self.map.write().expect("no panic holds this lock").remove(&id);
     }
 }

@@ -25,7 +25,8 @@ pub struct Options {
     pub backing: Option<PathBuf>,
     /// Where to mount it, or else at a new directory.
     pub mountpoint: Option<PathBuf>,
-    /// How many requests are answered at once; one which hangs or waits takes one place.
+    /// How many requests are answered at once; one which hangs or waits takes one place. Each
+    /// place costs a millisecond or two at a mount, for its buffer of 16 MiB.
     pub threads: usize,
     /// How long the kernel may keep attributes.
     pub attr_timeout: Duration,
@@ -45,7 +46,7 @@ impl Default for Options {
         Self {
             backing: None,
             mountpoint: None,
-            threads: 32,
+            threads: 20,
             attr_timeout: second,
             entry_timeout: second,
             log: true,
@@ -62,11 +63,7 @@ impl Options {
     ///
     /// If there is no such backing directory, or it cannot be mounted.
     pub fn mount(self) -> io::Result<FaultFs> {
-        let own = self
-            .backing
-            .is_none()
-            .then(|| Temp::new("backing"))
-            .transpose()?;
+        let own = self.backing.is_none().then(|| Temp::new("backing")).transpose()?;
         let given = self.backing.as_deref().or(own.as_ref().map(Temp::path));
         let backing = given.expect("one of both is there").canonicalize()?;
         let (point, made) = match self.mountpoint {
@@ -90,9 +87,7 @@ impl Options {
         let name = MountOption::FSName("faultfs".to_owned());
         config.mount_options = vec![name, MountOption::DefaultPermissions];
         if rustix::process::geteuid().is_root() {
-            config
-                .mount_options
-                .extend([MountOption::Suid, MountOption::Dev]);
+            config.mount_options.extend([MountOption::Suid, MountOption::Dev]);
             config.acl = SessionACL::All;
         }
         config.n_threads = Some(self.threads.max(1));
@@ -101,14 +96,7 @@ impl Options {
             let _ = fs::remove_dir(&point);
         }
         let session = Some(session?);
-        let mounted = FaultFs {
-            shared,
-            session,
-            point,
-            made,
-            backing,
-            own,
-        };
+        let mounted = FaultFs { shared, session, point, made, backing, own };
         mounted.knobs(|knobs| *knobs = self.knobs);
         Ok(mounted)
     }

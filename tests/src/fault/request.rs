@@ -69,8 +69,7 @@ impl Served {
     ) {
         let made = self.run(op, At::Name(dir.0, name), |knobs, _| {
             let who = (request.uid(), request.gid());
-            self.0
-                .make(knobs, (&*self.node(dir)?, name), what, mode, who)
+            self.0.make(knobs, (&*self.node(dir)?, name), what, mode, who)
         });
         send!(reply, made, attr => self.entry(reply, &attr));
     }
@@ -80,19 +79,10 @@ impl Served {
         reply.entry_with_ttls(&attr_ttl, &entry_ttl, attr, GENERATION);
     }
 
-    pub(super) fn sync(
-        &self,
-        op: Op,
-        id: INodeNo,
-        handle: FileHandle,
-        data: bool,
-        reply: ReplyEmpty,
-    ) {
-        let done = self.run(op, At::Node(id.0), |_, _| {
-            match (self.handle(handle)?, data) {
-                (handle, true) => fs::fdatasync(&handle.fd),
-                (handle, false) => fs::fsync(&handle.fd),
-            }
+    pub(super) fn sync(&self, op: Op, id: INodeNo, handle: FileHandle, data: bool, reply: ReplyEmpty) {
+        let done = self.run(op, At::Node(id.0), |_, _| match (self.handle(handle)?, data) {
+            (handle, true) => fs::fdatasync(&handle.fd),
+            (handle, false) => fs::fsync(&handle.fd),
         });
         send!(reply, done, () => reply.ok());
     }

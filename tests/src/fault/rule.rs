@@ -88,20 +88,12 @@ impl Fault {
     /// A rule for every request of this kind.
     pub fn new(op: Op, action: Action) -> Self {
         let (name, when) = (None, When::Every);
-        Self {
-            op,
-            name,
-            when,
-            action,
-        }
+        Self { op, name, when, action }
     }
 
     /// Only for files of this name (see [`Fault::name`]).
     pub fn name(self, pattern: impl Into<String>) -> Self {
-        Self {
-            name: Some(pattern.into()),
-            ..self
-        }
+        Self { name: Some(pattern.into()), ..self }
     }
 
     /// Only for the `n`-th matching request, from 1.

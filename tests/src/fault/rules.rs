@@ -73,14 +73,7 @@ impl Rules {
 
     pub(super) fn add(&self, fault: Fault) -> FaultId {
         let id = FaultId(self.next.fetch_add(1, Relaxed));
-        self.edit(|armed| {
-            armed.push(Armed {
-                id,
-                fault,
-                seen: 0,
-                fired: 0,
-            })
-        });
+        self.edit(|armed| armed.push(Armed { id, fault, seen: 0, fired: 0 }));
         id
     }
 
@@ -92,10 +85,8 @@ impl Rules {
     fn edit(&self, change: impl FnOnce(&mut Vec<Armed>)) {
         let mut armed = lock(&self.armed);
         change(&mut armed);
-        let hidden =
-            |rule: &&Armed| matches!(rule.fault.action, Action::ShortRead(_) | Action::ZeroWrite);
-        self.direct
-            .store(armed.iter().filter(hidden).count(), Relaxed);
+        let hidden = |rule: &&Armed| matches!(rule.fault.action, Action::ShortRead(_) | Action::ZeroWrite);
+        self.direct.store(armed.iter().filter(hidden).count(), Relaxed);
         self.any.store(!armed.is_empty(), Relaxed);
     }
 
@@ -105,10 +96,7 @@ impl Rules {
     }
 
     pub(super) fn fired(&self, id: FaultId) -> u64 {
-        lock(&self.armed)
-            .iter()
-            .find(|rule| rule.id == id)
-            .map_or(0, |rule| rule.fired)
+        lock(&self.armed).iter().find(|rule| rule.id == id).map_or(0, |rule| rule.fired)
     }
 
     pub(super) fn injected(&self) -> u64 {
@@ -121,9 +109,7 @@ impl Rules {
     }
 
     pub(super) fn log(&self) -> Vec<(Op, PathBuf)> {
-        self.log
-            .as_ref()
-            .map_or(Vec::new(), |log| lock(log).clone())
+        self.log.as_ref().map_or(Vec::new(), |log| lock(log).clone())
     }
 
     pub(super) fn clear_log(&self) {
@@ -134,11 +120,7 @@ impl Rules {
     }
 
     /// Notes a request, and lets the rules do what comes before it.
-    pub(super) fn enter(
-        &self,
-        op: Op,
-        paths: impl FnOnce() -> Vec<PathBuf>,
-    ) -> Result<Plan, Errno> {
+    pub(super) fn enter(&self, op: Op, paths: impl FnOnce() -> Vec<PathBuf>) -> Result<Plan, Errno> {
         self.counts[op as usize].fetch_add(1, Relaxed);
         let any = self.any.load(Relaxed);
         if !any && self.log.is_none() {
@@ -167,10 +149,7 @@ impl Rules {
 
     fn due(&self, op: Op, paths: &[PathBuf]) -> Vec<Action> {
         let mut due = Vec::new();
-        for rule in lock(&self.armed)
-            .iter_mut()
-            .filter(|rule| rule.fault.matches(op, paths))
-        {
+        for rule in lock(&self.armed).iter_mut().filter(|rule| rule.fault.matches(op, paths)) {
             rule.seen += 1;
             let fires = match rule.fault.when {
                 When::Every => true,
@@ -193,10 +172,7 @@ impl Rules {
         hangs.waiting += 1;
         self.changed.notify_all();
         while hangs.released == before && !hangs.closed {
-            hangs = self
-                .changed
-                .wait(hangs)
-                .unwrap_or_else(PoisonError::into_inner);
+            hangs = self.changed.wait(hangs).unwrap_or_else(PoisonError::into_inner);
         }
         hangs.waiting -= 1;
         if hangs.closed { Err(Errno::IO) } else { Ok(()) }

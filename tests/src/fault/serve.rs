@@ -7,10 +7,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use fuser::{
-    AccessFlags, BsdFileFlags, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
-    TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner,
+    OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use rustix::fs::{self, AtFlags, FallocateFlags, OFlags, SeekFrom, XattrFlags};
 use rustix::io::Errno;
@@ -43,9 +42,8 @@ impl Filesystem for Served {
     }
 
     fn lookup(&self, _: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = self.run(Op::Lookup, At::Name(dir.0, name), |knobs, _| {
-            self.0.lookup(knobs, (&*self.node(dir)?, name))
-        });
+        let found =
+            self.run(Op::Lookup, At::Name(dir.0, name), |knobs, _| self.0.lookup(knobs, (&*self.node(dir)?, name)));
         send!(reply, found, attr => self.entry(reply, &attr));
     }
 
@@ -54,9 +52,8 @@ impl Filesystem for Served {
     }
 
     fn getattr(&self, _: &Request, id: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        let attr = self.run(Op::Getattr, At::Node(id.0), |knobs, _| {
-            Ok(self.0.attr(knobs, &fs::fstat(&self.node(id)?.fd)?))
-        });
+        let attr =
+            self.run(Op::Getattr, At::Node(id.0), |knobs, _| Ok(self.0.attr(knobs, &fs::fstat(&self.node(id)?.fd)?)));
         send!(reply, attr, attr => reply.attr(&self.0.timeouts().0, &attr));
     }
 
@@ -78,91 +75,41 @@ impl Filesystem for Served {
         _: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let change = Change {
-            mode,
-            uid,
-            gid,
-            size,
-            atime,
-            mtime,
-        };
+        let change = Change { mode, uid, gid, size, atime, mtime };
         let attr = self.run(change.op(), At::Node(id.0), |knobs, _| {
             let handle = handle.map(|handle| self.handle(handle)).transpose()?;
-            self.0
-                .change(knobs, &*self.node(id)?, handle.as_deref(), &change)
+            self.0.change(knobs, &*self.node(id)?, handle.as_deref(), &change)
         });
         send!(reply, attr, attr => reply.attr(&self.0.timeouts().0, &attr));
     }
 
     fn readlink(&self, _: &Request, id: INodeNo, reply: ReplyData) {
-        let target = self.run(Op::Readlink, At::Node(id.0), |_, _| {
-            fs::readlinkat(&self.node(id)?.fd, "", Vec::new())
-        });
+        let target = self.run(Op::Readlink, At::Node(id.0), |_, _| fs::readlinkat(&self.node(id)?.fd, "", Vec::new()));
         send!(reply, target, target => reply.data(target.as_bytes()));
     }
 
-    fn mknod(
-        &self,
-        request: &Request,
-        dir: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        device: u32,
-        reply: ReplyEntry,
-    ) {
-        self.make(
-            request,
-            Op::Mknod,
-            (dir, name),
-            &Make::Node(device),
-            mode,
-            reply,
-        );
+    fn mknod(&self, request: &Request, dir: INodeNo, name: &OsStr, mode: u32, _: u32, device: u32, reply: ReplyEntry) {
+        self.make(request, Op::Mknod, (dir, name), &Make::Node(device), mode, reply);
     }
 
-    fn mkdir(
-        &self,
-        request: &Request,
-        dir: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        reply: ReplyEntry,
-    ) {
+    fn mkdir(&self, request: &Request, dir: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
         self.make(request, Op::Mkdir, (dir, name), &Make::Dir, mode, reply);
     }
 
-    fn symlink(
-        &self,
-        request: &Request,
-        dir: INodeNo,
-        name: &OsStr,
-        target: &Path,
-        reply: ReplyEntry,
-    ) {
-        self.make(
-            request,
-            Op::Symlink,
-            (dir, name),
-            &Make::Symlink(target),
-            0,
-            reply,
-        );
+    fn symlink(&self, request: &Request, dir: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        self.make(request, Op::Symlink, (dir, name), &Make::Symlink(target), 0, reply);
     }
 
     fn unlink(&self, _: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let done = self.run(Op::Unlink, At::Name(dir.0, name), |knobs, _| {
-            self.0
-                .remove(knobs, (&*self.node(dir)?, name), AtFlags::empty())
+            self.0.remove(knobs, (&*self.node(dir)?, name), AtFlags::empty())
         });
         send!(reply, done, () => reply.ok());
     }
 
     fn rmdir(&self, _: &Request, dir: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let done = self.run(Op::Rmdir, At::Name(dir.0, name), |knobs, _| {
-            self.0
-                .remove(knobs, (&*self.node(dir)?, name), AtFlags::REMOVEDIR)
+            self.0.remove(knobs, (&*self.node(dir)?, name), AtFlags::REMOVEDIR)
         });
         send!(reply, done, () => reply.ok());
     }
@@ -177,47 +124,30 @@ impl Filesystem for Served {
         flags: fuser::RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let done = self.run(
-            Op::Rename,
-            At::Names((from.0, name), (to.0, new)),
-            |knobs, _| {
-                let (from, to) = (self.node(from)?, self.node(to)?);
-                let flags = fs::RenameFlags::from_bits_retain(flags.bits());
-                self.0.rename(knobs, (&*from, name), (&*to, new), flags)
-            },
-        );
+        let done = self.run(Op::Rename, At::Names((from.0, name), (to.0, new)), |knobs, _| {
+            let (from, to) = (self.node(from)?, self.node(to)?);
+            let flags = fs::RenameFlags::from_bits_retain(flags.bits());
+            self.0.rename(knobs, (&*from, name), (&*to, new), flags)
+        });
         send!(reply, done, () => reply.ok());
     }
 
     fn link(&self, _: &Request, id: INodeNo, dir: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let made = self.run(Op::Link, At::Link(id.0, (dir.0, name)), |knobs, _| {
-            self.0
-                .link(knobs, &*self.node(id)?, (&*self.node(dir)?, name))
+            self.0.link(knobs, &*self.node(id)?, (&*self.node(dir)?, name))
         });
         send!(reply, made, attr => self.entry(reply, &attr));
     }
 
     fn open(&self, _: &Request, id: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let opened = self.run(Op::Open, At::Node(id.0), |knobs, _| {
-            self.0.open(knobs, self.node(id)?, flags.0)
-        });
+        let opened = self.run(Op::Open, At::Node(id.0), |knobs, _| self.0.open(knobs, self.node(id)?, flags.0));
         send!(reply, opened, id => reply.opened(FileHandle(id), self.0.open_mode()));
     }
 
-    fn create(
-        &self,
-        request: &Request,
-        dir: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        flags: i32,
-        reply: ReplyCreate,
-    ) {
+    fn create(&self, request: &Request, dir: INodeNo, name: &OsStr, mode: u32, _: u32, flags: i32, reply: ReplyCreate) {
         let made = self.run(Op::Create, At::Name(dir.0, name), |knobs, _| {
             let who = (request.uid(), request.gid());
-            self.0
-                .create(knobs, (&*self.node(dir)?, name), flags, mode, who)
+            self.0.create(knobs, (&*self.node(dir)?, name), flags, mode, who)
         });
         let (attr_ttl, entry_ttl) = self.0.timeouts();
         let (ttl, mode) = (attr_ttl.min(entry_ttl), self.0.open_mode());
@@ -243,8 +173,7 @@ impl Filesystem for Served {
             let size = size as usize;
             buffer.resize(buffer.len().max(size), 0);
             let read = self.run(Op::Read, At::Node(id.0), |_, plan| {
-                self.0
-                    .read(plan, &*self.handle(handle)?, offset, &mut buffer[..size])
+                self.0.read(plan, &*self.handle(handle)?, offset, &mut buffer[..size])
             });
             send!(reply, read, n => reply.data(&buffer[..n]));
         });
@@ -303,14 +232,7 @@ impl Filesystem for Served {
         send!(reply, opened, id => reply.opened(FileHandle(id), FopenFlags::empty()));
     }
 
-    fn readdir(
-        &self,
-        _: &Request,
-        id: INodeNo,
-        handle: FileHandle,
-        offset: u64,
-        mut reply: ReplyDirectory,
-    ) {
+    fn readdir(&self, _: &Request, id: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let listed = self.run(Op::Readdir, At::Node(id.0), |_, _| {
             let handle = self.handle(handle)?;
             self.0.fill(&handle, offset)?;
@@ -328,25 +250,11 @@ impl Filesystem for Served {
         });
     }
 
-    fn releasedir(
-        &self,
-        _: &Request,
-        id: INodeNo,
-        handle: FileHandle,
-        _: OpenFlags,
-        reply: ReplyEmpty,
-    ) {
+    fn releasedir(&self, _: &Request, id: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
         self.close(Op::Releasedir, id, handle, reply);
     }
 
-    fn fsyncdir(
-        &self,
-        _: &Request,
-        id: INodeNo,
-        handle: FileHandle,
-        data: bool,
-        reply: ReplyEmpty,
-    ) {
+    fn fsyncdir(&self, _: &Request, id: INodeNo, handle: FileHandle, data: bool, reply: ReplyEmpty) {
         self.sync(Op::Fsyncdir, id, handle, data, reply);
     }
 
@@ -359,11 +267,7 @@ impl Filesystem for Served {
             };
             let quota = knobs.quota.unwrap_or(0);
             let left = quota.saturating_sub(self.0.usage.get());
-            let sizes = [
-                (stat.f_blocks, quota),
-                (stat.f_bfree, left),
-                (stat.f_bavail, left),
-            ];
+            let sizes = [(stat.f_blocks, quota), (stat.f_bfree, left), (stat.f_bavail, left)];
             Ok((sizes.map(|(own, quota)| blocks(own, quota)), stat))
         });
         send!(reply, found, ([blocks, free, available], stat) => reply.statfs(
@@ -378,16 +282,7 @@ impl Filesystem for Served {
         ));
     }
 
-    fn setxattr(
-        &self,
-        _: &Request,
-        id: INodeNo,
-        name: &OsStr,
-        value: &[u8],
-        flags: i32,
-        _: u32,
-        reply: ReplyEmpty,
-    ) {
+    fn setxattr(&self, _: &Request, id: INodeNo, name: &OsStr, value: &[u8], flags: i32, _: u32, reply: ReplyEmpty) {
         let done = self.run(Op::Setxattr, At::Node(id.0), |knobs, _| {
             knobs.xattrs()?;
             let flags = XattrFlags::from_bits_retain(flags as u32);
@@ -451,15 +346,7 @@ impl Filesystem for Served {
         send!(reply, done, () => reply.ok());
     }
 
-    fn lseek(
-        &self,
-        _: &Request,
-        id: INodeNo,
-        handle: FileHandle,
-        offset: i64,
-        whence: i32,
-        reply: ReplyLseek,
-    ) {
+    fn lseek(&self, _: &Request, id: INodeNo, handle: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
         let found = self.run(Op::Lseek, At::Node(id.0), |knobs, _| {
             knobs.sparse.then_some(()).ok_or(Errno::NOSYS)?;
             let to = match whence {

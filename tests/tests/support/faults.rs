@@ -18,35 +18,19 @@ fn errors_come_when_and_where_the_rules_say() {
     require_fuse!();
     let fs = FaultFs::new();
     let write = |name: &str| fs::write(fs.path().join(name), "x");
-    let rule = fs.add(
-        Fault::new(Op::Create, Action::Errno(libc::EDQUOT))
-            .name("*.txt")
-            .nth(2),
-    );
-    assert_eq!(
-        ["1.txt", "1.dat", "2.txt", "3.txt"].map(|name| code(write(name))),
-        [0, 0, libc::EDQUOT, 0]
-    );
+    let rule = fs.add(Fault::new(Op::Create, Action::Errno(libc::EDQUOT)).name("*.txt").nth(2));
+    assert_eq!(["1.txt", "1.dat", "2.txt", "3.txt"].map(|name| code(write(name))), [0, 0, libc::EDQUOT, 0]);
     assert_eq!((fs.hits(rule), fs.injected(), fs.fired()), (1, 1, true));
     fs.clear();
     fs.add(Fault::new(Op::Write, Action::Errno(libc::EIO)).first(1));
     assert_eq!([code(write("4")), code(write("4"))], [libc::EIO, 0]);
     fs.add(Fault::new(Op::Chmod, Action::Errno(libc::EROFS)).name("sub/deep"));
     fs::create_dir(fs.path().join("sub")).expect("made");
-    ["deep", "sub/deep"]
-        .iter()
-        .for_each(|name| write(name).expect("written"));
-    let chmod =
-        |name: &str| fs::set_permissions(fs.path().join(name), fs::Permissions::from_mode(0o600));
-    assert_eq!(
-        [code(chmod("deep")), code(chmod("sub/deep"))],
-        [0, libc::EROFS]
-    );
+    ["deep", "sub/deep"].iter().for_each(|name| write(name).expect("written"));
+    let chmod = |name: &str| fs::set_permissions(fs.path().join(name), fs::Permissions::from_mode(0o600));
+    assert_eq!([code(chmod("deep")), code(chmod("sub/deep"))], [0, libc::EROFS]);
     fs.add(Fault::new(Op::Flush, Action::Errno(libc::EIO)));
-    let status = Command::new("cp")
-        .arg("/dev/null")
-        .arg(fs.path().join("closed"))
-        .status();
+    let status = Command::new("cp").arg("/dev/null").arg(fs.path().join("closed")).status();
     assert!(!status.expect("cp runs").success());
     assert_eq!(fs.count(Op::Chmod), 2);
     assert!(fs.total() > 10 && fs.log().len() as u64 >= fs.total());
@@ -69,13 +53,7 @@ fn short_and_empty_writes_and_reads() {
     fs.add(Fault::new(Op::Read, Action::ShortRead(2)).nth(1));
     let mut file = File::open(&path).expect("opened");
     let mut text = [0; 9];
-    assert_eq!(
-        [
-            file.read(&mut text).expect("read"),
-            file.read(&mut text).expect("read")
-        ],
-        [2, 3]
-    );
+    assert_eq!([file.read(&mut text).expect("read"), file.read(&mut text).expect("read")], [2, 3]);
 }
 
 #[test]
@@ -86,10 +64,7 @@ fn damage_loss_and_disappearance() {
     fs.add(Fault::new(Op::Write, Action::Flip));
     fs::write(&path, "hello").expect("written");
     fs.clear();
-    assert_eq!(
-        fs::read_to_string(fs.backing().join("file")).expect("read"),
-        "hemlo"
-    );
+    assert_eq!(fs::read_to_string(fs.backing().join("file")).expect("read"), "hemlo");
     fs.add(Fault::new(Op::Rename, Action::LostReply(libc::EIO)));
     assert_eq!(code(fs::rename(&path, fs.path().join("new"))), libc::EIO);
     assert!(fs.backing().join("new").exists() && !fs.backing().join("file").exists());
@@ -107,11 +82,7 @@ fn damage_loss_and_disappearance() {
 fn a_closure_can_swap_a_directory() {
     require_fuse!();
     let zero = Duration::ZERO;
-    let fs = Options {
-        attr_timeout: zero,
-        entry_timeout: zero,
-        ..Options::default()
-    };
+    let fs = Options { attr_timeout: zero, entry_timeout: zero, ..Options::default() };
     let fs = fs.mount().expect("mounted");
     make(fs.backing(), "dir/file=inside out/file=outside");
     let back = fs.backing().to_owned();
@@ -129,10 +100,7 @@ fn a_closure_can_swap_a_directory() {
     let read = || fs::read_to_string(fs.path().join("dir/file")).expect("read");
     assert_eq!(["inside", "outside"].map(|_| read()), ["inside", "outside"]);
     assert_eq!(fs.hits(rule), 1);
-    fs.add(Fault::new(
-        Op::Mkdir,
-        Action::call(|| panic!("in a closure")),
-    ));
+    fs.add(Fault::new(Op::Mkdir, Action::call(|| panic!("in a closure"))));
     assert_eq!(code(fs::create_dir(fs.path().join("x"))), libc::EIO);
 }
 

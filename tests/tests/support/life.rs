@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fileops_tests::{Action, Fault, FaultFs, Op, Tree, require_fuse, test_name};
+use fileops_tests::{Action, Fault, FaultFs, Op, Tree, require_fuse, require_root, test_name};
 
 use crate::{SECOND, code, mounted_at};
 
@@ -55,15 +55,11 @@ fn a_killed_process_leaves_nothing_that_the_next_one_does_not_unmount() {
         let _ = fs::create_dir(fs.path().join("never"));
     }
     require_fuse!();
+    require_root!();
     let backing = Tree::new("");
     let mut command = Command::new(std::env::current_exe().expect("a program"));
-    command
-        .args(["--exact", test_name!(), "--nocapture", "--test-threads=1"])
-        .env("FILEOPS_TEST_HANG", backing.root());
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("runs");
+    command.args(["--exact", test_name!(), "--nocapture", "--test-threads=1"]).env("FILEOPS_TEST_HANG", backing.root());
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("runs");
     let mut output = child.stdout.take().expect("piped");
     let mut text = String::new();
     let point = loop {

@@ -16,25 +16,15 @@ use crate::{SECOND, code};
 fn everything_is_passed_on() {
     require_fuse!();
     let fs = FaultFs::new();
-    let tree =
-        Tree::new("a/file!4755=hello a/link->file a/hard=>a/file b!700/c/d!1777/ big#3000000");
+    let tree = Tree::new("a/file!4755=hello a/link->file a/hard=>a/file b!700/c/d!1777/ big#3000000");
     make(tree.root(), "pipe| b/nowhere->/no/where b/empty=");
     if xattr::set(tree.path("big"), "user.test", b"value").is_err() {
         println!("no extended attributes below {}", tree.root().display());
     }
     let past = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH + Duration::new(5, 7));
-    File::options()
-        .write(true)
-        .open(tree.path("big"))
-        .expect("opens")
-        .set_times(past)
-        .expect("set");
+    File::options().write(true).open(tree.path("big")).expect("opens").set_times(past).expect("set");
     let copy = fs.path().join("copy");
-    let status = Command::new("cp")
-        .arg("-a")
-        .arg(tree.root())
-        .arg(&copy)
-        .status();
+    let status = Command::new("cp").arg("-a").arg(tree.root()).arg(&copy).status();
     assert!(status.expect("cp runs").success());
     assert_same_tree(tree.root(), &copy);
     assert_same_tree(tree.root(), fs.backing().join("copy"));
@@ -50,15 +40,9 @@ fn everything_is_passed_on() {
     let refused = renameat_with(CWD, copy.join("a"), CWD, copy.join("new"), keep);
     assert_eq!(refused, Err(rustix::io::Errno::INVAL));
     let moved = fs.log().into_iter().filter(|(op, _)| *op == Op::Rename);
-    assert_eq!(
-        moved.map(|(_, path)| path).next_back().as_deref(),
-        Some("copy/a".as_ref())
-    );
+    assert_eq!(moved.map(|(_, path)| path).next_back().as_deref(), Some("copy/a".as_ref()));
     fs::remove_dir_all(&copy).expect("it can be removed");
-    assert_eq!(
-        fs::read_dir(fs.backing()).expect("it can be read").count(),
-        0
-    );
+    assert_eq!(fs::read_dir(fs.backing()).expect("it can be read").count(), 0);
 }
 
 #[test]
@@ -66,16 +50,10 @@ fn open_files_outlive_their_names() {
     require_fuse!();
     let fs = FaultFs::new();
     let path = fs.path().join("file");
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .expect("new");
+    let mut file = File::options().read(true).write(true).create_new(true).open(&path).expect("new");
     fs::remove_file(&path).expect("removed");
     file.write_all(b"still here").expect("written");
-    file.set_permissions(fs::Permissions::from_mode(0o600))
-        .expect("mode");
+    file.set_permissions(fs::Permissions::from_mode(0o600)).expect("mode");
     assert_eq!(file.metadata().expect("known").len(), 10);
     assert_eq!(file.metadata().expect("known").nlink(), 0);
     file.set_len(5).expect("cut");
@@ -100,10 +78,7 @@ fn bandwidth_and_quota() {
     assert_eq!(stat.f_bavail, 0);
     fs::remove_file(fs.path().join("file")).expect("removed");
     fs::write(&second, noise(600_000)).expect("there is room");
-    let file = OpenOptions::new()
-        .write(true)
-        .open(&second)
-        .expect("opened");
+    let file = OpenOptions::new().write(true).open(&second).expect("opened");
     assert_eq!(code(file.set_len(2_000_000)), libc::ENOSPC);
     file.set_len(1).expect("cut");
     fs::rename(fs.path().join("there"), &second).expect("renamed");
@@ -114,26 +89,10 @@ fn bandwidth_and_quota() {
 fn what_fat_cannot() {
     require_fuse!();
     let fs = FaultFs::new();
-    fs.knobs(|knobs| {
-        *knobs = Knobs {
-            max_file: Some(10),
-            ..Knobs::fat()
-        }
-    });
+    fs.knobs(|knobs| *knobs = Knobs { max_file: Some(10), ..Knobs::fat() });
     let at = |name: &str| fs.path().join(name);
-    let names =
-        ["a:b", "a?", "a\tb", "dot.", "space ", "fine"].map(|name| code(File::create(at(name))));
-    assert_eq!(
-        names,
-        [
-            libc::EINVAL,
-            libc::EINVAL,
-            libc::EINVAL,
-            libc::EINVAL,
-            libc::EINVAL,
-            0
-        ]
-    );
+    let names = ["a:b", "a?", "a\tb", "dot.", "space ", "fine"].map(|name| code(File::create(at(name))));
+    assert_eq!(names, [libc::EINVAL, libc::EINVAL, libc::EINVAL, libc::EINVAL, libc::EINVAL, 0]);
     assert_eq!(code(fs::create_dir(at("con:"))), libc::EINVAL);
     assert_eq!(code(fs::rename(at("fine"), at("b|"))), libc::EINVAL);
     assert_eq!(code(fs::write(at("FINE"), "0123456789x")), libc::EFBIG);
@@ -142,45 +101,19 @@ fn what_fat_cannot() {
     assert_eq!(code(symlink("fine", at("link"))), libc::EPERM);
     assert_eq!(code(fs::hard_link(at("fine"), at("link"))), libc::EPERM);
     assert_eq!(
-        code(
-            rustix::fs::mknodat(CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o644.into(), 0)
-                .map_err(Error::from)
-        ),
+        code(rustix::fs::mknodat(CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o644.into(), 0).map_err(Error::from)),
         libc::EPERM
     );
-    assert_eq!(
-        code(fs::set_permissions(
-            at("fine"),
-            fs::Permissions::from_mode(0o600)
-        )),
-        libc::EPERM
-    );
-    assert_eq!(
-        code(std::os::unix::fs::chown(at("fine"), Some(1), None)),
-        libc::EPERM
-    );
-    assert_eq!(
-        code(xattr::set(at("fine"), "user.x", b"y")),
-        libc::EOPNOTSUPP
-    );
+    assert_eq!(code(fs::set_permissions(at("fine"), fs::Permissions::from_mode(0o600))), libc::EPERM);
+    assert_eq!(code(std::os::unix::fs::chown(at("fine"), Some(1), None)), libc::EPERM);
+    assert_eq!(code(xattr::set(at("fine"), "user.x", b"y")), libc::EOPNOTSUPP);
     let odd = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH + Duration::new(7, 9));
-    File::options()
-        .write(true)
-        .open(at("fine"))
-        .expect("opened")
-        .set_times(odd)
-        .expect("set");
+    File::options().write(true).open(at("fine")).expect("opened").set_times(odd).expect("set");
     let meta = fs::metadata(at("fine")).expect("there");
-    assert_eq!(
-        (meta.mtime(), meta.mtime_nsec(), meta.mode() & 0o7777),
-        (6, 0, 0o755)
-    );
+    assert_eq!((meta.mtime(), meta.mtime_nsec(), meta.mode() & 0o7777), (6, 0, 0o755));
     fs.knobs(|knobs| knobs.modes = Modes::Ignore);
     fs::set_permissions(at("fine"), fs::Permissions::from_mode(0o600)).expect("ignored");
-    assert_eq!(
-        fs::metadata(at("fine")).expect("there").mode() & 0o7777,
-        0o755
-    );
+    assert_eq!(fs::metadata(at("fine")).expect("there").mode() & 0o7777, 0o755);
     fs::remove_file(at("FiNe")).expect("removed");
     assert!(!at("fine").exists());
 }

@@ -19,7 +19,5 @@ fn code<T>(result: std::io::Result<T>) -> i32 {
 
 fn mounted_at(path: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("it can be read");
-    mounts
-        .lines()
-        .any(|line| line.split(' ').nth(4).map(Path::new) == Some(path))
+    mounts.lines().any(|line| line.split(' ').nth(4).map(Path::new) == Some(path))
 }

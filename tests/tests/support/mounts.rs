@@ -3,9 +3,7 @@
 use std::fs;
 
 use fileops_tests::tree::make;
-use fileops_tests::{
-    Mount, Tree, assert_same_tree, require_command, require_filesystem, require_root,
-};
+use fileops_tests::{Mount, Tree, assert_same_tree, require_command, require_filesystem, require_root};
 
 use crate::mounted_at;
 
@@ -60,7 +58,6 @@ fn overlays_and_binds_show_what_is_below() {
 #[test]
 fn an_error_has_what_the_command_said() {
     require_root!();
-    let error =
-        Mount::with(&["-t", "tmpfs", "-o", "size=many", "tmpfs"]).expect_err("there is none");
+    let error = Mount::with(&["-t", "tmpfs", "-o", "size=many", "tmpfs"]).expect_err("there is none");
     assert!(error.to_string().contains("mount: "), "{error}");
 }

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use fileops_tests::{
-    FaultFs, Tree, as_user, differences, require_fuse, require_root, skip, snapshot, test_name,
-    user_part,
+    FaultFs, Tree, as_user, differences, require_fuse, require_root, skip, snapshot, test_name, user_part,
 };
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
@@ -21,21 +20,11 @@ fn trees_show_how_they_differ() {
     let message = std::panic::catch_unwind(|| tree.assert(r"a/file=hallo b/ m!600="));
     let message = message.expect_err("they differ");
     let message = message.downcast_ref::<String>().expect("text");
-    for line in [
-        "- a/file=hallo",
-        "+ a/file=hello",
-        "+ c d=x\\n",
-        "  b/",
-        "- m!600=",
-        "+ m!640=",
-    ] {
+    for line in ["- a/file=hallo", "+ a/file=hello", "+ c d=x\\n", "  b/", "- m!600=", "+ m!640="] {
         assert!(message.contains(line), "no {line:?} in {message}");
     }
     let other = Tree::new(r"a/file=hello a/link->else b/ c\sd=x\n z=hello m!600=");
-    let ignore = fileops_tests::Ignore {
-        mtime: true,
-        ..Default::default()
-    };
+    let ignore = fileops_tests::Ignore { mtime: true, ..Default::default() };
     let lines = differences(&snapshot(tree.root()), &snapshot(other.root()), &ignore);
     let expected = [
         "a/file: same file as Some(\"a/file\"), None",
@@ -50,8 +39,7 @@ fn trees_show_how_they_differ() {
 fn trees_may_be_deeper_than_a_path_is_long() {
     let tree = Tree::new("");
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open =
-        |at: BorrowedFd<'_>, name: &Path| openat(at, name, flags, Mode::empty()).expect("opens");
+    let open = |at: BorrowedFd<'_>, name: &Path| openat(at, name, flags, Mode::empty()).expect("opens");
     let mut dir = open(CWD, tree.root());
     for _ in 0..1500 {
         mkdirat(&dir, "dddddddddd", 0o755.into()).expect("made");
@@ -80,23 +68,14 @@ fn another_user_is_another_user() {
     require_root!();
     let tree = Tree::new("secret!600=x open!777/");
     let file = tree.path("secret");
-    as_user(
-        1234,
-        4321,
-        test_name!(),
-        "reader",
-        &[("FILE", file.as_ref())],
-    );
+    as_user(1234, 4321, test_name!(), "reader", &[("FILE", file.as_ref())]);
     let name = test_name!();
     assert!(std::panic::catch_unwind(|| as_user(1234, 4321, name, "failing", &[])).is_err());
     require_fuse!();
     let fs = FaultFs::over(tree.path("open"));
     as_user(1234, 4321, name, "writer", &[("DIR", fs.path().as_ref())]);
     let meta = fs::metadata(tree.path("open/mine")).expect("there");
-    assert_eq!(
-        (meta.uid(), meta.gid(), meta.mode() & 0o777),
-        (1234, 4321, 0o644)
-    );
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), (1234, 4321, 0o644));
 }
 
 #[test]
@@ -107,9 +86,7 @@ fn a_skipped_test_says_why() {
     let tree = Tree::new("");
     let mut command = Command::new(std::env::current_exe().expect("a program"));
     command.args(["--exact", test_name!(), "--nocapture", "--test-threads=1"]);
-    command
-        .env("FILEOPS_TEST_SKIP", "1")
-        .env("FILEOPS_SKIPPED", tree.path("list"));
+    command.env("FILEOPS_TEST_SKIP", "1").env("FILEOPS_SKIPPED", tree.path("list"));
     let output = command.output().expect("runs");
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("skipped: for the test\n"));

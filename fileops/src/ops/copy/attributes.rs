@@ -170,7 +170,9 @@ impl Copying {
             match attributes::xattr(from, name, value) {
                 Ok(()) => {}
                 // Gone since the list was made, or one that only some may read.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ENODATA | libc::EPERM | libc::EACCES)) => continue,
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENODATA | libc::EPERM | libc::EACCES)) => {
+                    continue;
+                }
                 Err(error) if is_refused(&error) => {
                     worker.job().note(NoteKind::AttributesNotKept, Some(&error), path);
                     continue;

@@ -79,7 +79,7 @@ impl Pace {
 }
 
 impl Copying {
-    /// Copies everything. Large files come back later through [`Shared`].
+    /// Copies everything that could not be cloned, on this worker alone.
     pub(super) fn copy_contents(&self, worker: &mut Worker<Self>, file: &File) -> Visit {
         let size = file.stat.size;
         if file.route.source.may_hide_sizes() && (size == 0 || file.route.source.is_pseudo()) {
@@ -87,9 +87,6 @@ impl Copying {
         }
         if size == 0 {
             return Ok(());
-        }
-        if self.clone(worker, file)? {
-            return self.check_unchanged(file);
         }
         if size < worker.buffer.len() as u64 && !file.stat.has_holes() {
             return self.copy_small(worker, file);
@@ -101,17 +98,14 @@ impl Copying {
         self.check_unchanged(file)
     }
 
-    /// Whether a file is worth several workers; never where its blocks could be shared, which needs no worker at all.
+    /// Whether a file is worth several workers.
     pub(super) fn is_shared(&self, worker: &Worker<Self>, file: &File) -> bool {
-        file.stat.size >= SHARED_FROM
-            && worker.helpers() > 0
-            && !file.route.can_clone()
-            && !file.route.source.is_pseudo()
+        file.stat.size >= SHARED_FROM && worker.helpers() > 0 && !file.route.source.is_pseudo()
     }
 
     /// Shares the source's blocks where that is possible; the first answer of a kind is remembered for the route.
-    fn clone(&self, worker: &Worker<Self>, file: &File) -> Visit<bool> {
-        if !file.route.can_clone() {
+    pub(super) fn clone(&self, worker: &Worker<Self>, file: &File) -> Visit<bool> {
+        if file.stat.size == 0 || !file.route.can_clone() {
             return Ok(false);
         }
         match data::clone(&file.source, &file.target) {
@@ -121,7 +115,7 @@ impl Copying {
                 if file.stat.size > LARGE {
                     worker.counters.add_large(file.stat.size, Duration::from_nanos(1));
                 }
-                Ok(true)
+                self.check_unchanged(file).map(|()| true)
             }
             // Not this file, or only not now: it is copied like any other.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ETXTBSY)) => Ok(false),
@@ -265,7 +259,8 @@ impl Copying {
             let mut written = 0;
             while written < count {
                 let offset = at + written as u64;
-                written += self.write(worker, file, |target| data::write_at(target, &buffer[written..count], offset))?;
+                written +=
+                    self.write(worker, file, |target| data::write_at(target, &buffer[written..count], offset))?;
             }
             at += count as u64;
             let time = begun.elapsed();

@@ -1,13 +1,18 @@
 //! Hard links: the first name of a file is copied, the others become links to that copy, across directories and sources.
 
-use super::place::Place;
+use super::Copying;
+use super::place::{Draft, Place, Spot};
 use crate::control::lock;
-use crate::engine::Node;
-use crate::sys::open::Follow;
+use crate::engine::{End, Entry, Node, Visit, Worker};
+use crate::error::{Action, During, Error};
+use crate::operation::NoteKind;
+use crate::sys::name;
+use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 /// A name in a directory, kept while its file is copied by somebody else.
@@ -89,6 +94,101 @@ impl Links {
         match lock(&self.0).remove(&stat.id) {
             Some(Group::Busy(waiting)) => waiting,
             _ => Vec::new(),
+        }
+    }
+}
+
+impl Copying {
+    pub(super) fn claim(&self, entry: &Entry<'_, Self>, stat: &Stat) -> Claim {
+        self.links.claim(stat, || Waiting {
+            dir: Arc::clone(entry.dir),
+            name: entry.name.to_owned(),
+            kind: entry.kind,
+            follow: entry.follow,
+        })
+    }
+
+    pub(super) fn link_waiting(
+        &self,
+        worker: &mut Worker<Self>,
+        waiting: &Waiting,
+        first: &First,
+        stat: &Stat,
+    ) -> Visit {
+        let entry = Entry { dir: &waiting.dir, name: &waiting.name, kind: waiting.kind, follow: waiting.follow };
+        let Some(spot) = self.spot(worker, &entry, stat)? else { return Ok(()) };
+        match self.link(worker, &entry, &spot, first, stat) {
+            Some(done) => done,
+            None => self.copy_apart(worker, &entry),
+        }
+    }
+
+    /// Links to the first copy; `None` where the file system cannot, and the name has to be copied apart.
+    pub(super) fn link(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        spot: &Spot,
+        first: &First,
+        stat: &Stat,
+    ) -> Option<Visit> {
+        let dir = entry.dir;
+        let linked = (|| {
+            let from = worker.descriptor(&first.dir, End::Target)?;
+            let to = worker.descriptor(dir, End::Target)?;
+            let make = |to: &OwnedFd, name: &CStr| name::link(&*from, &first.name, to, name);
+            Draft::named(&self.ledger, dir, to, spot, make, Action::Link).map_err(|error| error.source)
+        })();
+        match linked {
+            Ok((draft, ())) => {
+                // The link counts as done by itself: its file was done before.
+                let single = Stat { links: 1, allocated: 0, ..*stat };
+                let spot = spot.clone();
+                Some(self.place(worker, dir, entry.name, spot, draft, &single))
+            }
+            Err(error) => {
+                let cannot = [libc::EXDEV, libc::EMLINK, libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc::ENOENT];
+                if error.raw_os_error().is_some_and(|errno| cannot.contains(&errno)) {
+                    worker.job().note(NoteKind::LinkNotKept, Some(&error), || dir.path_of(End::Target, spot.name()));
+                    return None;
+                }
+                let error = Error::new(Action::Link, dir.path_of(End::Target, spot.name()), error);
+                Some(Err(error.into()))
+            }
+        }
+    }
+
+    /// Copies one name of a file with several as a file of its own.
+    pub(super) fn copy_apart(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        match entry.kind {
+            FileType::RegularFile => {
+                let path = || entry.dir.path_of(End::Source, entry.name);
+                let from = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+                let source = worker.open(|| open::file(&*from, entry.name, entry.follow)).during(Action::Open, path)?;
+                let mut stat = Stat::of(&source).during(Action::Stat, path)?;
+                stat.links = 1;
+                let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+                let route = Arc::clone(entry.dir.data.route());
+                self.copy_regular(worker, entry, source, stat, route, spot)
+            }
+            _ => {
+                let path = || entry.dir.path_of(End::Source, entry.name);
+                let from = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+                let mut stat = Stat::at(&*from, entry.name).during(Action::Stat, path)?;
+                stat.links = 1;
+                let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+                self.make_other(worker, entry, &from, &stat, spot)
+            }
+        }
+    }
+
+    /// The first name could not be copied: the others are tried each for itself.
+    pub(super) fn first_failed(&self, worker: &mut Worker<Self>, stat: &Stat) {
+        for waiting in self.links.failed(stat) {
+            let entry = Entry { dir: &waiting.dir, name: &waiting.name, kind: waiting.kind, follow: waiting.follow };
+            let copied = self.copy_entry(worker, &entry);
+            worker.settle(&waiting.dir, copied);
+            worker.end(&waiting.dir);
         }
     }
 }

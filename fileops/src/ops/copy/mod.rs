@@ -3,10 +3,13 @@
 mod attributes;
 mod compare;
 mod contents;
+mod directories;
+mod files;
 mod links;
 mod names;
 mod place;
 mod route;
+mod spot;
 mod visitor;
 
 use super::{measure, remove, source};
@@ -375,7 +378,7 @@ fn directories_above(dir: &OwnedFd, id: Id) -> Vec<Id> {
 }
 
 /// The scan that runs beside the work and finds out how much there is; an operation shorter than this needs none.
-const SCAN_AFTER: Duration = Duration::from_millis(500);
+const SCAN_AFTER: Duration = Duration::from_millis(800);
 
 /// How often the free space is compared with what is still to come.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -25,8 +25,8 @@ pub(super) struct Place {
     /// For the top of a new subtree: what it is called until it is whole.
     pub(super) stage: Option<Arc<Staged>>,
     pub(super) route: OnceLock<Arc<Route>>,
-    /// Owner and group that new files get here.
-    pub(super) born: OnceLock<(u32, u32)>,
+    /// Owner and group that new files get here; one answer for a whole new tree.
+    pub(super) born: Arc<OnceLock<(u32, u32)>>,
     /// Whether new files here inherit an access control list.
     pub(super) inherits: OnceLock<bool>,
     /// New files that wait to take the place of old ones.
@@ -59,6 +59,7 @@ impl Place {
 }
 
 /// A new entry's name at the target, and what is there.
+#[derive(Clone)]
 pub(super) enum Spot {
     /// In a directory of our own.
     Direct(CString),

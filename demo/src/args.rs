@@ -1,0 +1,178 @@
+//! What may be typed. Help, completions and man pages come from these comments.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use fileops::OnConflict;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Copies and measures trees of files, and cleans up after interruptions
+#[derive(Debug, Parser)]
+#[command(name = "fileops", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all done, 1 some entries failed or were skipped (each named on standard error), \
+    2 wrong usage, 130 cancelled.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy files and trees, with everything that belongs to them
+    ///
+    /// Contents with their holes, hard links, symbolic links, modes, owners where allowed, times, extended attributes,
+    /// ACLs and special files are kept. Nothing is ever half-written under its final name.
+    #[command(after_help = EXIT_CODES)]
+    Copy(CopyArgs),
+    /// Count the entries and bytes of trees, as du does
+    #[command(after_help = EXIT_CODES)]
+    Measure(MeasureArgs),
+    /// List, or remove, what interrupted operations left
+    #[command(after_help = EXIT_CODES)]
+    Recover(RecoverArgs),
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the man page, or write one for each command to a directory
+    Man {
+        /// Where to write them
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    /// What to copy
+    #[arg(value_name = "SRC", required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// A directory that exists, to copy into; or the name of the copy
+    #[arg(value_name = "DST")]
+    pub(crate) destination: PathBuf,
+    /// DST is the name of the copy, even if it is a directory that exists (which is then merged with)
+    #[arg(short = 'T', long)]
+    pub(crate) no_target_directory: bool,
+    /// What to do where a target exists already; directories always merge
+    #[arg(long, value_name = "RULE", default_value = "fail")]
+    pub(crate) on_conflict: ConflictRule,
+    /// What to do when the target is too full
+    #[arg(long, value_name = "RULE", default_value = "warn")]
+    pub(crate) on_shortage: ShortageRule,
+    /// Try an entry that failed so many times more
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retry: u32,
+    /// Copy what symbolic links point to
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Change names that the target's file system does not allow
+    #[arg(long)]
+    pub(crate) portable_names: bool,
+    /// Leave directories from read-only media read-only
+    #[arg(long)]
+    pub(crate) keep_read_only_dirs: bool,
+    /// When cancelled, keep all files that are finished
+    #[arg(long)]
+    pub(crate) keep_finished: bool,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// What to count
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    /// Look below these as well, for what no record of this user knows
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Remove what is found, if it is fileops' own
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What all operations take.
+#[derive(Debug, Args)]
+pub(crate) struct ViewArgs {
+    /// Use so many workers, instead of as many as are useful
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Print one JSON object a line: progress, failure, skipped, note, at last report
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Whether to draw a progress bar on standard error; `auto` is where that is a terminal
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) progress: ProgressRule,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ConflictRule {
+    /// That entry fails, all others go on
+    Fail,
+    /// The target stays
+    Skip,
+    /// The target is replaced once the new file is whole
+    Replace,
+    /// Both stay: the new one is called "name (2)"
+    Rename,
+    /// Replace if the source was modified later, else skip
+    Newer,
+    /// Replace if the contents differ, else skip
+    Different,
+}
+
+impl From<ConflictRule> for OnConflict {
+    fn from(rule: ConflictRule) -> OnConflict {
+        match rule {
+            ConflictRule::Fail => OnConflict::Fail,
+            ConflictRule::Skip => OnConflict::Skip,
+            ConflictRule::Replace => OnConflict::Replace,
+            ConflictRule::Rename => OnConflict::Rename,
+            ConflictRule::Newer => OnConflict::Newer,
+            ConflictRule::Different => OnConflict::Different,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShortageRule {
+    /// Go on; what does not fit fails
+    Warn,
+    /// Stop and ask: on a terminal, with --json by a line {"shortage": ...} that {"do": "retry"} or {"do": "cancel"}
+    /// answers
+    Pause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressRule {
+    /// Where standard error is a terminal
+    Auto,
+    /// Always
+    Bar,
+    /// Not at all
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_hold_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,174 @@
+//! The lines of `--json`: one object each, with one member that says what it is.
+
+use crate::{messages, text};
+use fileops::{Error, Leftover, Note, Outcome, Phase, Progress, Report, Shortage, Shown, Skipped};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub(crate) fn progress(progress: &Progress) -> String {
+    let mut object = members(json!({
+        "phase": phase(progress.phase),
+        "entries_done": progress.entries_done,
+        "entries_total": progress.entries_total,
+        "bytes_done": progress.bytes_done,
+        "bytes_total": progress.bytes_total,
+        "growing": progress.is_total_growing,
+        "rate": progress.rate.max(0.0) as u64,
+        "time_left": progress.time_left.map(|time| time.as_secs_f64()),
+        "elapsed": progress.elapsed.as_secs_f64(),
+        "workers": progress.workers,
+    }));
+    add_path(&mut object, "current", progress.current.as_deref());
+    line("progress", object)
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Running => "running",
+        Phase::Paused => "paused",
+        Phase::Cancelling => "cancelling",
+        Phase::Finishing => "finishing",
+        Phase::Done => "done",
+        _ => "other",
+    }
+}
+
+pub(crate) fn failure(error: &Error) -> String {
+    let mut object = members(json!({
+        "action": error.action.verb(),
+        "errno": error.errno(),
+        "error": text::reason(&error.source),
+    }));
+    add_path(&mut object, "path", Some(&error.path));
+    add_path(&mut object, "target", error.target.as_deref());
+    line("failure", object)
+}
+
+pub(crate) fn skipped(skipped: &Skipped) -> String {
+    let mut object = Map::new();
+    add_path(&mut object, "path", Some(&skipped.path));
+    add_path(&mut object, "target", Some(&skipped.target));
+    line("skipped", object)
+}
+
+pub(crate) fn note(note: &Note) -> String {
+    let (kind, sentence) = messages::note_kind(note.kind);
+    let mut object = members(json!({
+        "kind": kind,
+        "note": sentence,
+        "count": note.count,
+        "errno": note.errno,
+    }));
+    add_path(&mut object, "path", Some(&note.path));
+    line("note", object)
+}
+
+pub(crate) fn shortage(shortage: &Shortage) -> String {
+    let mut object = members(json!({ "needed": shortage.needed, "free": shortage.free }));
+    add_path(&mut object, "path", Some(&shortage.path));
+    line("shortage", object)
+}
+
+/// All numbers of a report. The lists were printed before, and are only counted.
+pub(crate) fn report(report: &Report, exit: u8) -> String {
+    let stuck: Vec<Value> = report.stuck.iter().map(|path| Value::from(Shown(path).to_string())).collect();
+    let object = members(json!({
+        "outcome": if report.outcome == Outcome::Cancelled { "cancelled" } else { "done" },
+        "exit": exit,
+        "entries": report.entries,
+        "files": report.files,
+        "directories": report.directories,
+        "symlinks": report.symlinks,
+        "specials": report.specials,
+        "bytes": report.bytes,
+        "allocated": report.allocated,
+        "cloned": report.cloned,
+        "elapsed": report.elapsed.as_secs_f64(),
+        "workers": report.workers,
+        "failures": report.failures.len(),
+        "skipped": report.skipped.len(),
+        "notes": report.notes.len(),
+        "stuck": stuck,
+    }));
+    line("report", object)
+}
+
+pub(crate) fn leftover(leftover: &Leftover, state: &str) -> String {
+    let mut object = members(json!({
+        "state": state,
+        "verb": leftover.verb,
+        "started": leftover.started,
+        "ours": leftover.is_ours,
+    }));
+    add_path(&mut object, "path", Some(&leftover.path));
+    add_path(&mut object, "wanted", leftover.wanted.as_deref());
+    line("leftover", object)
+}
+
+pub(crate) fn recovery(found: usize, removed: usize, failures: usize, exit: u8) -> String {
+    line("report", members(json!({ "exit": exit, "found": found, "removed": removed, "failures": failures })))
+}
+
+/// A path is text where it can be; else the text is for people, and its bytes are beside it.
+fn add_path(object: &mut Map<String, Value>, name: &str, path: Option<&Path>) {
+    let shown = match path {
+        None => Value::Null,
+        Some(path) => match path.to_str() {
+            Some(text) => text.into(),
+            None => {
+                object.insert(format!("{name}_bytes"), path.as_os_str().as_bytes().into());
+                Shown(path).to_string().into()
+            }
+        },
+    };
+    object.insert(name.to_owned(), shown);
+}
+
+fn members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+fn line(kind: &str, object: Map<String, Value>) -> String {
+    escape(&json!({ kind: object }).to_string())
+}
+
+/// The serializer escapes ASCII's controls; the others reach a terminal just as well, and stand in strings only.
+fn escape(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                // Writing to a String cannot fail.
+                let _ = write!(safe, "\\u{:04x}", u32::from(character));
+            }
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn a_path_that_is_no_text_has_its_bytes_beside_it() {
+        let mut object = Map::new();
+        add_path(&mut object, "path", Some(Path::new(OsStr::from_bytes(b"a\xff"))));
+        assert_eq!(Value::Object(object), json!({ "path": "a\\xff", "path_bytes": [97, 255] }));
+    }
+
+    #[test]
+    fn controls_beyond_ascii_are_escaped_too() {
+        let name = "a\u{1b}\u{9b}\u{202e}ä";
+        let line = line("x", members(json!({ "name": name })));
+        assert!(line.is_ascii() || !line.chars().any(char::is_control));
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["x"]["name"], name);
+    }
+}

@@ -1,0 +1,63 @@
+//! `fileops`: the library's operations in a terminal.
+//!
+//! `args` says what may be typed. `copy`, `measure` and `recover` turn it into an operation, which `watch` follows: it
+//! draws the `bar`, asks when the target is full (`shortage`), and ends on a signal (`signals`). `outcome` tells how it
+//! ended, in the words of `messages` or as lines of `json`; `text` writes numbers and times for people, and `out` owns
+//! the two streams.
+#![forbid(unsafe_code)]
+
+mod args;
+mod bar;
+mod copy;
+mod json;
+mod measure;
+mod messages;
+mod out;
+mod outcome;
+mod pages;
+mod recover;
+mod shortage;
+mod signals;
+mod text;
+mod watch;
+
+use args::{Cli, Command};
+use clap::Parser;
+use clap::error::ErrorKind;
+use outcome::Exit;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signals::survive_file_size_limit();
+    let exit = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => answer(&error),
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(command: Command) -> Exit {
+    match command {
+        Command::Copy(args) => copy::run(args),
+        Command::Measure(args) => measure::run(args),
+        Command::Recover(args) => recover::run(&args),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { dir } => pages::man(dir.as_deref()),
+    }
+}
+
+/// Prints the help that was asked for, or what is wrong with the arguments.
+fn answer(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader who has seen enough is no failure.
+            let _ = error.print();
+            Exit::Done
+        }
+        _ => {
+            // The text repeats arguments, which may be names that nobody has looked at.
+            out::complain(text::printable(&error.render().to_string()).trim_end());
+            Exit::Usage
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Directories: merged with what is there, or made under a name of ours and published when they are whole.
+
+use super::attributes::{Made, Target};
+use super::place::{Kind, Place, Staged};
+use super::spot::made_of;
+use super::{Copying, ReadOnlyDirs, TargetDir};
+use crate::conflict::OnConflict;
+use crate::control::lock;
+use crate::engine::{End, Enter, Entry, Node, Side, Stop, Visit, Worker};
+use crate::error::{Action, During, Error, Refusal};
+use crate::operation::NoteKind;
+use crate::progress::add;
+use crate::sys::open::{self, Follow};
+use crate::sys::stat::Stat;
+use crate::sys::{attributes, name};
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Directories in a stage are made with this mode; the stage's own top, which nobody else may enter, protects them.
+const STAGED_DIR: u32 = 0o755;
+
+/// How often a name that was free is found taken before that is a failure.
+pub(super) const RENAMES: usize = 1000;
+
+impl Copying {
+    pub(super) fn refuse_into_itself(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+        let stat = match entry.follow {
+            Follow::No => Stat::at(&*source, entry.name),
+            Follow::Yes => Stat::following(&*source, entry.name),
+        };
+        let target = self.target_dir()?;
+        match target.above.contains(&stat.during(Action::Stat, path)?.id) {
+            true => Err(into_itself(path(), &target)),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn make_dir(&self, parent: &OwnedFd, name: &CStr) -> io::Result<()> {
+        name::mkdir(parent, name, STAGED_DIR)?;
+        if STAGED_DIR & !self.umask & 0o700 != 0o700 {
+            attributes::set_mode_at(parent, name, STAGED_DIR)?;
+        }
+        Ok(())
+    }
+
+    /// Into a directory that others see: merge with what is there, or begin a stage.
+    pub(super) fn enter_shared(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+    ) -> Visit<Enter<Place>> {
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let wanted = self.name_at_target(worker, entry)?;
+        let found = Stat::at(&**target, &wanted);
+        match found {
+            Ok(old) if old.is_dir() => {
+                let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+                let stat = Stat::at(&*source, entry.name).during(Action::Stat, path)?;
+                let is_same = stat.id == old.id;
+                match (is_same, self.options.on_conflict) {
+                    (true, OnConflict::Rename) => {
+                        let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
+                        self.stage_dir(worker, entry, target, name)
+                    }
+                    (true, OnConflict::Skip) => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
+                    (true, _) => Err(self.refusal(entry, &wanted, Refusal::SameFile)),
+                    (false, _) => {
+                        if entry.dir.parent().is_none() {
+                            lock(&self.merged).push(old.id);
+                        }
+                        Ok(Enter::Into(Place::new(Kind::Shared), Some(Side::new(wanted, Follow::No))))
+                    }
+                }
+            }
+            Ok(_) => match self.options.on_conflict {
+                OnConflict::Skip => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
+                OnConflict::Rename => {
+                    let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
+                    self.stage_dir(worker, entry, target, name)
+                }
+                OnConflict::Fail => Err(self.refusal(entry, &wanted, Refusal::Exists)),
+                _ => Err(self.refusal(entry, &wanted, Refusal::KindDiffers)),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.stage_dir(worker, entry, target, wanted),
+            Err(error) => Err(Error::new(Action::Stat, entry.dir.path_of(End::Target, &wanted), error).into()),
+        }
+    }
+
+    /// A new directory under a name of ours, which nobody but us may enter until it is whole.
+    pub(super) fn stage_dir(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+        wanted: CString,
+    ) -> Visit<Enter<Place>> {
+        let staged = self.ledger.intend(target, &entry.dir.path(End::Target), &wanted);
+        let path = || staged.shown();
+        let made = name::mkdir(&**target, staged.name(), 0o700);
+        if let Err(error) = made {
+            // The name may have been made all the same (a lost reply); it is ours alone, and empty.
+            let _ = name::rmdir(&**target, staged.name());
+            self.ledger.gone(&staged);
+            return Err(error).during(Action::CreateDir, path).map_err(Stop::from);
+        }
+        let opened = worker.open(|| open::dir(&**target, staged.name(), Follow::No));
+        let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
+        let (file, stat) = opened.during(Action::Open, path)?;
+        self.ledger.made(&staged, stat.id);
+        // What it inherited (a group, a list of access rights) would be inherited by everything in it.
+        self.disinherit(&file);
+        attributes::set_mode(&file, 0o700).or_else(ignore_refusal).during(Action::SetMode, path)?;
+        let mut place = Place::new(Kind::Fresh);
+        let side = Side::staged(staged.name().to_owned(), wanted);
+        place.stage = Some(staged);
+        Ok(Enter::Into(place, Some(side)))
+    }
+
+    /// The subtree is over: a stage gets its final name, and what had to wait for its entries is set.
+    pub(super) fn settle_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        if !dir.data.is_fresh() {
+            return Ok(());
+        }
+        match &dir.data.stage {
+            Some(staged) => {
+                let mode = self.mode_of(worker, dir);
+                self.keep_dir(worker, dir, mode)?;
+                self.publish_dir(worker, dir, staged)?;
+            }
+            None => {
+                let mode = self.mode_of(worker, dir);
+                if (mode & 0o700 != 0o700 && !self.may_give_away) || dir.data.was_touched.load(Relaxed) {
+                    self.keep_dir(worker, dir, mode)?;
+                }
+            }
+        }
+        add(&worker.counters.entries, 1);
+        add(&worker.counters.directories, 1);
+        Ok(())
+    }
+
+    pub(super) fn publish_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
+        let mut wanted = staged.wanted.clone();
+        for _ in 0..RENAMES {
+            match name::rename_new(&*staged.dir, staged.name(), &wanted) {
+                Ok(()) => {
+                    self.ledger.gone(staged);
+                    dir.side(End::Target).expect("a copy has a target").rename(&wanted);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    // Somebody took the name since we looked.
+                    if self.options.on_conflict != OnConflict::Rename {
+                        break;
+                    }
+                    wanted = self.free_name(&staged.dir, &wanted).during(Action::Stat, || staged.shown())?;
+                }
+                Err(error) => return Err(error).during(Action::Rename, || staged.shown()).map_err(Stop::from),
+            }
+        }
+        let _ = worker;
+        let error = Error::new(Action::Rename, dir.path(End::Source), Refusal::Exists);
+        Err(error.with_target(staged.shown()).into())
+    }
+
+    /// The mode a directory gets.
+    pub(super) fn mode_of(&self, worker: &Worker<Self>, dir: &Node<Place>) -> u32 {
+        let mode = dir.stat().permissions();
+        let is_medium = dir.data.route().source.is_read_only_medium();
+        if is_medium && mode & 0o200 == 0 && self.options.read_only_dirs == ReadOnlyDirs::MakeWritable {
+            worker.job().note(NoteKind::MadeWritable, None, || dir.path(End::Target));
+            return mode | 0o200;
+        }
+        mode
+    }
+
+    pub(super) fn keep_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, mode: u32) -> Visit {
+        let path = || dir.path(End::Target);
+        let source = worker.descriptor(dir, End::Source).during(Action::Open, || dir.path(End::Source))?;
+        let target = worker.descriptor(dir, End::Target).during(Action::Open, path)?;
+        let is_top = dir.data.stage.is_some();
+        // A top inherited what its parent gives; all others are made like the first file was.
+        let known = dir.data.born.get().filter(|_| !is_top).map(|&owner| Made {
+            owner,
+            mode: STAGED_DIR & !self.umask | if STAGED_DIR & !self.umask & 0o700 != 0o700 { STAGED_DIR } else { 0 },
+        });
+        let was_set = dir.data.was_touched.load(Relaxed) || mode & 0o700 != 0o700;
+        let made = match known {
+            Some(made) if !was_set => made,
+            _ => made_of(&target).during(Action::Stat, path)?,
+        };
+        let mut stat = *dir.stat();
+        stat.mode = stat.mode & !0o7777 | mode;
+        let route = Arc::clone(dir.data.route());
+        self.keep_all(worker, &route, Target::File(&source), Target::File(&target), &stat, made, &path)
+    }
+}
+
+pub(super) fn into_itself(path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
+    Error::new(Action::Copy, path, Refusal::IntoItself).with_target(&target.path).into()
+}
+
+/// A file system without modes leaves a stage as it is.
+fn ignore_refusal(error: io::Error) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS) => Ok(()),
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,339 @@
+//! Files, symbolic links and special files: made, filled, given their attributes, and then their names.
+
+use super::Copying;
+use super::attributes::{Made, Target};
+use super::contents::{File, Shared};
+use super::directories::RENAMES;
+use super::links::{Claim, First};
+use super::place::{self, Draft, Place, Replacement, Spot};
+use super::route::Route;
+use crate::conflict::OnConflict;
+use crate::control::lock;
+use crate::engine::{End, Entry, Node, Stop, Visit, Visitor, Worker};
+use crate::error::{Action, During, Error, Refusal};
+use crate::progress::{LARGE, add};
+use crate::sys::stat::Stat;
+use crate::sys::{data, name, open};
+use rustix::fs::FileType;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// New files that wait for their old ones' places, in one directory, before they are made durable together.
+const REPLACE_AT: usize = 256;
+
+impl Copying {
+    pub(super) fn copy_entry(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        match entry.kind {
+            FileType::RegularFile => self.copy_file(worker, entry),
+            _ => self.copy_other(worker, entry),
+        }
+    }
+
+    pub(super) fn copy_file(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let from = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+        let source = worker.open(|| open::file(&*from, entry.name, entry.follow)).during(Action::Open, path)?;
+        let mut stat = Stat::of(&source).during(Action::Stat, path)?;
+        if !stat.is_file() {
+            return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
+        }
+        let route = Arc::clone(entry.dir.data.route());
+        if route.target.largest_file().is_some_and(|largest| stat.size > largest) {
+            return Err(Error::new(Action::Create, path(), Refusal::TooLarge).into());
+        }
+        let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+        if stat.links > 1 {
+            match self.claim(entry, &stat) {
+                Claim::First => {}
+                Claim::Later => return Ok(()),
+                Claim::Link(first) => {
+                    if let Some(done) = self.link(worker, entry, &spot, &first, &stat) {
+                        return done;
+                    }
+                    stat.links = 1;
+                }
+            }
+        }
+        let copied = self.copy_regular(worker, entry, source, stat, route, spot);
+        if copied.is_err() && stat.links > 1 {
+            self.first_failed(worker, &stat);
+        }
+        copied
+    }
+
+    pub(super) fn copy_regular(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        source: OwnedFd,
+        stat: Stat,
+        route: Arc<Route>,
+        spot: Spot,
+    ) -> Visit {
+        let dir = entry.dir;
+        let target_dir = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
+        let is_own = dir.data.born.get().is_some_and(|&born| born == (stat.uid, stat.gid));
+        // What will belong to somebody else is nobody's to read before it does.
+        let mode = stat.permissions() & if is_own { 0o777 } else { 0o700 };
+        let (draft, target) = {
+            let make = || Draft::file(&self.ledger, dir, Arc::clone(&target_dir), &spot, mode, stat.size);
+            match make() {
+                Err(error) if matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE)) => worker
+                    .open(|| make().map_err(|error| error.source))
+                    .during(Action::Create, || dir.path_of(End::Target, spot.name()))?,
+                made => made?,
+            }
+        };
+        let made = self.made(dir, &target, mode).during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
+        let file = File { dir: Arc::clone(dir), name: entry.name.to_owned(), source, target, stat, route };
+        if self.clone(worker, &file)? {
+            return self.finish_file(worker, file, spot, draft, made);
+        }
+        if self.is_shared(worker, &file) {
+            if stat.has_holes() {
+                let path = || dir.path_of(End::Target, spot.name());
+                data::set_length(&file.target, stat.size).during(Action::Write, path)?;
+            }
+            let shared = Arc::new(Shared::new(file, spot, draft, made));
+            dir.begin();
+            worker.share(&shared, shared.helpers().min(worker.helpers()));
+            self.help(worker, &shared);
+            return Ok(());
+        }
+        if stat.size > LARGE {
+            worker.show(dir, Some(entry.name));
+        }
+        prepare(worker);
+        self.copy_contents(worker, &file)?;
+        self.finish_file(worker, file, spot, draft, made)
+    }
+
+    pub(super) fn finish_shared(&self, worker: &mut Worker<Self>, shared: &Arc<Shared>) -> Visit {
+        let Some(draft) = lock(&shared.draft).take() else { return Ok(()) };
+        let file = &shared.file;
+        let finished = self.parts_copied(shared).and_then(|()| {
+            let source = again(&file.source, &file.dir, &file.name)?;
+            let target = again(&file.target, &file.dir, &file.name)?;
+            let spot = shared.spot.clone();
+            let (dir, name, route) = (Arc::clone(&file.dir), file.name.clone(), Arc::clone(&file.route));
+            let file = File { dir, name, source, target, stat: file.stat, route };
+            self.finish_file(worker, file, spot, draft, shared.made)
+        });
+        if finished.is_err() && file.stat.links > 1 {
+            self.first_failed(worker, &file.stat);
+        }
+        finished
+    }
+
+    /// Attributes, then the name.
+    pub(super) fn finish_file(
+        &self,
+        worker: &mut Worker<Self>,
+        file: File,
+        spot: Spot,
+        mut draft: Draft,
+        made: Made,
+    ) -> Visit {
+        let dir = Arc::clone(&file.dir);
+        let path = || dir.path_of(End::Target, spot.name());
+        let (from, to) = (Target::File(&file.source), Target::File(&file.target));
+        self.keep_all(worker, &file.route, from, to, &file.stat, made, &path)?;
+        let File { target, stat, name, .. } = file;
+        if draft.is_unnamed() {
+            let name = self.publish(worker, &dir, &name, &spot, &mut draft, Some(&target))?;
+            return self.done(worker, &dir, &name, &stat);
+        }
+        // What the file system kept back until now is said by the close.
+        open::close(target).during(Action::Write, path)?;
+        self.place(worker, &dir, &name, spot, draft, &stat)
+    }
+
+    /// Symbolic links and special files.
+    pub(super) fn copy_other(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let dir = entry.dir;
+        let from = worker.descriptor(dir, End::Source).during(Action::Open, path)?;
+        let mut stat = Stat::at(&*from, entry.name).during(Action::Stat, path)?;
+        if stat.kind() != entry.kind {
+            return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
+        }
+        let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+        if stat.links > 1 {
+            match self.claim(entry, &stat) {
+                Claim::First => {}
+                Claim::Later => return Ok(()),
+                Claim::Link(first) => {
+                    if let Some(done) = self.link(worker, entry, &spot, &first, &stat) {
+                        return done;
+                    }
+                    stat.links = 1;
+                }
+            }
+        }
+        let copied = self.make_other(worker, entry, &from, &stat, spot);
+        if copied.is_err() && stat.links > 1 {
+            self.first_failed(worker, &stat);
+        }
+        copied
+    }
+
+    pub(super) fn make_other(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        from: &OwnedFd,
+        stat: &Stat,
+        spot: Spot,
+    ) -> Visit {
+        let dir = entry.dir;
+        let target = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
+        let path = || dir.path_of(End::Target, spot.name());
+        let made = |draft: &Draft| -> io::Result<Made> {
+            let name = draft.name().expect("a link has a name");
+            let now = Stat::at(&*target, &name)?;
+            Ok(Made { owner: (now.uid, now.gid), mode: now.permissions() })
+        };
+        let mode = stat.permissions() & 0o700;
+        let (draft, ()) = match stat.kind() {
+            FileType::Symlink => {
+                let text = name::readlink(from, entry.name)
+                    .during(Action::Symlink, || dir.path_of(End::Source, entry.name))?;
+                let make = |dir: &OwnedFd, name: &CStr| name::symlink(&text, dir, name);
+                Draft::named(&self.ledger, dir, Arc::clone(&target), &spot, make, Action::Symlink)?
+            }
+            kind => {
+                let make = |dir: &OwnedFd, name: &CStr| name::mknod(dir, name, kind, mode, stat.rdev);
+                Draft::named(&self.ledger, dir, Arc::clone(&target), &spot, make, Action::CreateSpecial)?
+            }
+        };
+        let made = made(&draft).during(Action::Stat, path)?;
+        let on_disk = draft.name().expect("a link has a name");
+        let route = Arc::clone(dir.data.route());
+        let (source, link) = (Target::Name(from, entry.name), Target::Name(&target, &on_disk));
+        self.keep_all(worker, &route, source, link, stat, made, &path)?;
+        self.place(worker, dir, entry.name, spot, draft, stat)
+    }
+
+    /// Gives a finished draft its place, now or together with others.
+    pub(super) fn place(
+        &self,
+        worker: &mut Worker<Self>,
+        dir: &Arc<Node<Place>>,
+        source_name: &CStr,
+        spot: Spot,
+        mut draft: Draft,
+        stat: &Stat,
+    ) -> Visit {
+        let Spot::Replace(name, old) = spot else {
+            let name = self.publish(worker, dir, source_name, &spot, &mut draft, None)?;
+            return self.done(worker, dir, &name, stat);
+        };
+        let replacement =
+            Replacement { draft, name: name.clone(), old, source: dir.path_of(End::Source, source_name), stat: *stat };
+        let waiting = {
+            let mut waiting = lock(&dir.data.replacements);
+            waiting.push(replacement);
+            waiting.len()
+        };
+        // Others wait for the name of a file with several.
+        let most = if stat.links > 1 { 0 } else { REPLACE_AT };
+        if waiting > most {
+            self.replace_waiting(worker, dir, most);
+        }
+        Ok(())
+    }
+
+    /// Replaces what waits, if it is more than `most`.
+    pub(super) fn replace_waiting(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, most: usize) {
+        let waiting = {
+            let mut waiting = lock(&dir.data.replacements);
+            if waiting.len() <= most { Vec::new() } else { std::mem::take(&mut *waiting) }
+        };
+        if waiting.is_empty() {
+            return;
+        }
+        let Ok(target) = worker.descriptor(dir, End::Target) else { return };
+        let at_once = dir.data.route().target.syncs_at_once();
+        place::replace_all(waiting, &target, at_once, |replacement, replaced| {
+            let stat = &replacement.stat;
+            let done = match replaced {
+                Ok(()) => self.done(worker, dir, &replacement.name, stat),
+                Err(error) => {
+                    if stat.links > 1 {
+                        self.first_failed(worker, stat);
+                    }
+                    Err(error.with_target(dir.path_of(End::Target, &replacement.name)).into())
+                }
+            };
+            worker.settle(dir, done);
+        });
+    }
+
+    /// Gives a draft its final name, or the next free one, and tells which it was.
+    pub(super) fn publish(
+        &self,
+        worker: &Worker<Self>,
+        dir: &Arc<Node<Place>>,
+        source_name: &CStr,
+        spot: &Spot,
+        draft: &mut Draft,
+        file: Option<&OwnedFd>,
+    ) -> Visit<CString> {
+        let mut name = spot.name().to_owned();
+        for _ in 0..RENAMES {
+            match draft.publish(&name, file) {
+                Ok(()) => return Ok(name),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if self.options.on_conflict != OnConflict::Rename {
+                        break;
+                    }
+                    let target = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
+                    name = self.free_name(&target, &name).during(Action::Stat, || dir.path_of(End::Target, &name))?;
+                }
+                Err(error) => {
+                    let path = || dir.path_of(End::Target, spot.name());
+                    return Err(error).during(Action::Rename, path).map_err(Stop::from);
+                }
+            }
+        }
+        let error = Error::new(Action::Create, dir.path_of(End::Source, source_name), Refusal::Exists);
+        Err(error.with_target(dir.path_of(End::Target, spot.name())).into())
+    }
+
+    /// Counts an entry that has its place, and links what waited for it.
+    pub(super) fn done(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, name: &CStr, stat: &Stat) -> Visit {
+        let counters = &worker.counters;
+        add(&counters.entries, 1);
+        match stat.kind() {
+            FileType::RegularFile => {
+                add(&counters.files, 1);
+                add(&counters.allocated, stat.allocated);
+            }
+            FileType::Symlink => add(&counters.symlinks, 1),
+            _ => add(&counters.specials, 1),
+        }
+        if stat.links > 1 {
+            let first = First { dir: Arc::clone(dir), name: name.to_owned() };
+            for waiting in self.links.copied(stat, dir, name) {
+                let linked = self.link_waiting(worker, &waiting, &first, stat);
+                worker.settle(&waiting.dir, linked);
+                worker.end(&waiting.dir);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A second descriptor of an open file, for a file that several workers hold.
+fn again(file: &OwnedFd, dir: &Arc<Node<Place>>, name: &CStr) -> Visit<OwnedFd> {
+    file.try_clone().during(Action::Open, || dir.path_of(End::Source, name)).map_err(Stop::from)
+}
+
+/// The buffer is made by the first file that needs one.
+pub(super) fn prepare(worker: &mut Worker<Copying>) {
+    if worker.buffer.is_empty() {
+        worker.buffer = vec![0; crate::engine::BUFFER];
+    }
+}
