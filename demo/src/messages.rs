@@ -81,16 +81,19 @@ pub(crate) fn ended_before_clean(target: &Path) -> String {
 pub(crate) fn summary(report: &Report) -> String {
     let files = counted(report.files, "file", "files");
     let seconds = report.elapsed.as_secs_f64();
-    let rate = if seconds > 0.0 { report.bytes as f64 / seconds } else { 0.0 };
+    // A rate of a moment says nothing.
+    let rate = match seconds < 0.1 {
+        true => String::new(),
+        false => format!(", {}/s", size((report.bytes as f64 / seconds) as u64)),
+    };
     let cloned = match report.cloned {
         0 => String::new(),
         cloned => format!(", {} sharing blocks with the source", count(cloned)),
     };
     format!(
-        "{files} ({}){cloned} in {}, {}/s; kept: {}",
+        "{files} ({}){cloned} in {}{rate}; kept: {}",
         size(report.bytes),
         duration(report.elapsed),
-        size(rate as u64),
         kept(&report.notes).join(", ")
     )
 }

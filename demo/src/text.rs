@@ -38,10 +38,11 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// "0.61 s", "12 s", "2 min 5 s", "1 h 4 min".
+/// "4 ms", "0.61 s", "12 s", "2 min 5 s", "1 h 4 min".
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
+        0 if time.as_millis() < 100 => format!("{} ms", time.as_millis()),
         0..10 => format!("{:.2} s", time.as_secs_f64()),
         10..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -131,6 +132,7 @@ mod tests {
 
     #[test]
     fn times_are_as_exact_as_they_are_long() {
+        assert_eq!(duration(Duration::from_millis(4)), "4 ms");
         assert_eq!(duration(Duration::from_millis(610)), "0.61 s");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");
         assert_eq!(duration(Duration::from_secs(3840)), "1 h 4 min");

@@ -4,7 +4,7 @@ use super::descriptors::{self, Descriptors};
 use super::node::{End, Node};
 use super::worker::Worker;
 use super::{Engine, Visitor};
-use crate::control::lock;
+use crate::control::{For, State, lock};
 use crate::error::{Action, Error};
 use crate::operation::Job;
 use crate::pool::Pool;
@@ -198,7 +198,14 @@ impl<V: Visitor> Engine<V> {
                 self.job.wait_until(|| self.staff.count.load(Ordering::Acquire) == 0, GRACE);
                 return;
             }
-            self.job.control.rest(look);
+            if self.job.control.wait(For::Change, Some(look), || is_over().then_some(())).is_err() {
+                continue;
+            }
+            if self.job.control.state() == State::Paused {
+                // Workers that wait for the caller say nothing about the device.
+                (looks, waiting) = (0, 0.0);
+                continue;
+            }
             if !self.staff.has_started.load(Ordering::Acquire) && self.job.meter.elapsed() > NO_THREAD_AFTER {
                 // The system has no thread for us: the count is of workers that never came.
                 self.work();

@@ -20,10 +20,13 @@ use crate::error::Error;
 use crate::operation::Job;
 use crate::pool::Pool;
 use crate::sys::open::Follow;
+use crate::sys::stat::Stat;
 use descriptors::Descriptors;
 use queue::Task;
 use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
@@ -58,6 +61,16 @@ pub(crate) struct Entry<'a, V: Visitor> {
     pub(crate) kind: FileType,
     /// Whether the name is a symbolic link that stands for what it points to.
     pub(crate) follow: Follow,
+}
+
+impl<V: Visitor> Entry<'_, V> {
+    /// What the entry is, asked from the open directory it is in.
+    pub(crate) fn stat(&self, dir: impl AsFd) -> io::Result<Stat> {
+        match self.follow {
+            Follow::No => Stat::at(dir, self.name),
+            Follow::Yes => Stat::following(dir, self.name),
+        }
+    }
 }
 
 /// What is to be done with a directory that was found.

@@ -136,11 +136,6 @@ impl<D: Send + Sync + 'static> Node<D> {
         self.stat.get().expect("a directory is opened before it is worked on")
     }
 
-    /// Whether the source was opened.
-    pub(crate) fn has_stat(&self) -> bool {
-        self.stat.get().is_some()
-    }
-
     /// Which device the source is on, once that is known.
     pub(crate) fn device(&self) -> Option<u64> {
         self.stat.get().map(|stat| stat.id.dev)

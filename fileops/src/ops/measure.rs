@@ -161,11 +161,7 @@ impl Visitor for Count {
     fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
         let path = || entry.dir.path_of(End::Source, entry.name);
         let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-        let stat = match entry.follow {
-            Follow::No => Stat::at(&*dir, entry.name),
-            Follow::Yes => Stat::following(&*dir, entry.name),
-        };
-        self.count(worker, &stat.during(Action::Stat, path)?);
+        self.count(worker, &entry.stat(&dir).during(Action::Stat, path)?);
         Ok(())
     }
 

@@ -80,13 +80,20 @@ impl Pace {
 
 impl Copying {
     /// Copies everything that could not be cloned, on this worker alone.
-    pub(super) fn copy_contents(&self, worker: &mut Worker<Self>, file: &File) -> Visit {
+    pub(super) fn copy_contents(&self, worker: &mut Worker<Self>, file: &mut File) -> Visit {
         let size = file.stat.size;
         if file.route.source.may_hide_sizes() && (size == 0 || file.route.source.is_pseudo()) {
             return self.copy_until_end(worker, file);
         }
         if size == 0 {
             return Ok(());
+        }
+        if file.stat.has_holes() && size < worker.buffer.len() as u64 {
+            // Some file systems count no blocks at all. Asking is cheaper than making a hole that is none.
+            let data = data::next_data(&file.source, 0, size).map_err(|error| file.error(Action::Read, error))?;
+            if data == Some(0..size) {
+                file.stat.allocated = size;
+            }
         }
         if size < worker.buffer.len() as u64 && !file.stat.has_holes() {
             return self.copy_small(worker, file);

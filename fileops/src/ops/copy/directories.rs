@@ -30,12 +30,8 @@ impl Copying {
     pub(super) fn refuse_into_itself(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
         let path = || entry.dir.path_of(End::Source, entry.name);
         let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-        let stat = match entry.follow {
-            Follow::No => Stat::at(&*source, entry.name),
-            Follow::Yes => Stat::following(&*source, entry.name),
-        };
         let target = self.target_dir()?;
-        match target.above.contains(&stat.during(Action::Stat, path)?.id) {
+        match target.above.contains(&entry.stat(&source).during(Action::Stat, path)?.id) {
             true => Err(into_itself(path(), &target)),
             false => Ok(()),
         }
@@ -62,7 +58,7 @@ impl Copying {
         match found {
             Ok(old) if old.is_dir() => {
                 let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-                let stat = Stat::at(&*source, entry.name).during(Action::Stat, path)?;
+                let stat = entry.stat(&source).during(Action::Stat, path)?;
                 let is_same = stat.id == old.id;
                 match (is_same, self.options.on_conflict) {
                     (true, OnConflict::Rename) => {

@@ -87,7 +87,7 @@ impl Copying {
             }
         };
         let made = self.made(dir, &target, mode).during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
-        let file = File { dir: Arc::clone(dir), name: entry.name.to_owned(), source, target, stat, route };
+        let mut file = File { dir: Arc::clone(dir), name: entry.name.to_owned(), source, target, stat, route };
         if self.clone(worker, &file)? {
             return self.finish_file(worker, file, spot, draft, made);
         }
@@ -106,7 +106,7 @@ impl Copying {
             worker.show(dir, Some(entry.name));
         }
         prepare(worker);
-        self.copy_contents(worker, &file)?;
+        self.copy_contents(worker, &mut file)?;
         self.finish_file(worker, file, spot, draft, made)
     }
 
@@ -155,7 +155,7 @@ impl Copying {
         let path = || entry.dir.path_of(End::Source, entry.name);
         let dir = entry.dir;
         let from = worker.descriptor(dir, End::Source).during(Action::Open, path)?;
-        let mut stat = Stat::at(&*from, entry.name).during(Action::Stat, path)?;
+        let mut stat = entry.stat(&from).during(Action::Stat, path)?;
         if stat.kind() != entry.kind {
             return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
         }
@@ -254,7 +254,16 @@ impl Copying {
         if waiting.is_empty() {
             return;
         }
-        let Ok(target) = worker.descriptor(dir, End::Target) else { return };
+        let target = match worker.descriptor(dir, End::Target) {
+            Ok(target) => target,
+            Err(error) => {
+                for Replacement { source, .. } in waiting {
+                    let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
+                    worker.settle(dir, Err::<(), _>(Error::new(Action::Open, source, error).into()));
+                }
+                return;
+            }
+        };
         let at_once = dir.data.route().target.syncs_at_once();
         place::replace_all(waiting, &target, at_once, |replacement, replaced| {
             let stat = &replacement.stat;

@@ -174,7 +174,7 @@ impl Copying {
             _ => {
                 let path = || entry.dir.path_of(End::Source, entry.name);
                 let from = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-                let mut stat = Stat::at(&*from, entry.name).during(Action::Stat, path)?;
+                let mut stat = entry.stat(&from).during(Action::Stat, path)?;
                 stat.links = 1;
                 let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
                 self.make_other(worker, entry, &from, &stat, spot)

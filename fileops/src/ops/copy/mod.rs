@@ -232,7 +232,6 @@ struct Copying {
     destination: Destination,
     /// The directory at the target that everything goes into, opened by the first worker that needs it.
     target: Arc<OnceLock<Arc<TargetDir>>>,
-    opening: Mutex<()>,
     routes: Routes,
     links: LinkGroups,
     ledger: Arc<Ledger>,
@@ -300,7 +299,6 @@ impl Copying {
             options,
             destination,
             target: Arc::default(),
-            opening: Mutex::new(()),
             routes: Routes::default(),
             links: LinkGroups::default(),
             ledger: Arc::new(Ledger::new("copy")),
@@ -310,9 +308,8 @@ impl Copying {
         }
     }
 
-    /// The directory at the target, opened once.
+    /// The directory at the target. Two workers may open it at the same time, and then use the same one.
     fn target_dir(&self) -> Result<Arc<TargetDir>> {
-        let _opening = lock(&self.opening);
         if let Some(target) = self.target.get() {
             return Ok(Arc::clone(target));
         }

@@ -9,7 +9,7 @@ use crate::journal::{Journal, Stage};
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{data, name, open};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -81,6 +81,8 @@ impl Spot {
 pub(super) struct Ledger {
     pub(super) journal: Journal,
     open: Mutex<HashMap<CString, Arc<Staged>>>,
+    /// Which files they are: what is ours is never a source.
+    ids: Mutex<HashSet<Id>>,
     /// Names of the file systems that stages are on, by device.
     file_systems: Mutex<HashMap<u64, String>>,
     /// Why nothing could be recorded, if so.
@@ -113,8 +115,8 @@ impl Staged {
 
 impl Ledger {
     pub(super) fn new(verb: &'static str) -> Ledger {
-        let (open, file_systems, unrecorded) = Default::default();
-        Ledger { journal: Journal::new(verb), open, file_systems, unrecorded }
+        let (open, ids, file_systems, unrecorded) = Default::default();
+        Ledger { journal: Journal::new(verb), open, ids, file_systems, unrecorded }
     }
 
     /// Records a stage that is about to be made in a directory.
@@ -137,11 +139,15 @@ impl Ledger {
     /// Records which file a stage is.
     pub(super) fn made(&self, staged: &Staged, id: Id) {
         let _ = staged.id.set(id);
+        lock(&self.ids).insert(id);
         self.journal.made(&staged.stage, id);
     }
 
     /// A stage has its final name, or was removed.
     pub(super) fn gone(&self, staged: &Staged) {
+        if let Some(id) = staged.id() {
+            lock(&self.ids).remove(&id);
+        }
         if lock(&self.open).remove(staged.name()).is_some() {
             self.journal.gone(&staged.stage);
         }
@@ -154,7 +160,7 @@ impl Ledger {
 
     /// Whether this is the top of one of our own trees, seen as a source.
     pub(super) fn is_ours(&self, id: Id) -> bool {
-        lock(&self.open).values().any(|staged| staged.id.get() == Some(&id))
+        lock(&self.ids).contains(&id)
     }
 
     pub(super) fn unrecorded(&self) -> Option<io::Error> {

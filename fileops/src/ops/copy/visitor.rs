@@ -119,7 +119,7 @@ impl Visitor for Copying {
 
     fn close_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         self.replace_waiting(worker, dir, 0);
-        if dir.data.is_fresh() && dir.data.stage.is_none() && dir.has_stat() {
+        if dir.data.is_fresh() && dir.data.stage.is_none() {
             // Its entries must still be reachable for us: what the mode forbids its owner comes when they are done.
             let mode = self.mode_of(worker, dir);
             let reachable = if self.may_give_away { mode } else { mode | 0o700 };
@@ -133,10 +133,10 @@ impl Visitor for Copying {
     }
 
     fn abandon_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
-        if dir.has_stat() || !dir.data.is_fresh() {
+        if dir.data.route.get().is_some() || !dir.data.is_fresh() {
             return self.settle_dir(worker, dir);
         }
-        // It could not even be opened: its place stays empty.
+        // It could not even be entered: its place stays empty.
         let Some(above) = dir.parent() else { return Ok(()) };
         let target = worker.descriptor(above, End::Target).during(Action::Open, || above.path(End::Target))?;
         let side = dir.side(End::Target).expect("a copy has a target");
