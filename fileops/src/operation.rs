@@ -247,17 +247,23 @@ impl Report {
     ///
     /// # Errors
     /// [`Incomplete`] with the report in it.
-    pub fn into_result(self) -> Result<Report, Incomplete> {
-        match self.is_complete() {
-            true => Ok(self),
-            false => Err(Incomplete { report: Box::new(self) }),
-        }
+    pub fn into_result(self) -> Result<Complete, Incomplete> {
+        let report = Box::new(self);
+        if report.is_complete() { Ok(Complete { report }) } else { Err(Incomplete { report }) }
     }
 
     /// Whether everything that was asked for is done.
     pub fn is_complete(&self) -> bool {
         self.outcome == Outcome::Done && self.failures.is_empty() && self.skipped.is_empty()
     }
+}
+
+/// Everything was done: a report that nobody has to look at.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Complete {
+    /// What was done.
+    pub report: Box<Report>,
 }
 
 /// Not everything was done. `Display` counts, [`source`](std::error::Error::source) is the first failure.
@@ -283,6 +289,9 @@ impl std::error::Error for Incomplete {
     }
 }
 
+/// Tells which path a worker has before it.
+type Current = Box<dyn Fn() -> Option<PathBuf> + Send>;
+
 /// The workers' end of an operation.
 pub(crate) struct Job {
     pub(crate) control: Control,
@@ -294,10 +303,12 @@ pub(crate) struct Job {
     stuck: Mutex<Vec<PathBuf>>,
     shortage: Mutex<Option<Shortage>>,
     /// Asked for by the reader; answers with the path a worker has before it.
-    current: Mutex<Option<Box<dyn Fn() -> Option<PathBuf> + Send>>>,
+    current: Mutex<Option<Current>>,
     pub(crate) workers: AtomicUsize,
     pub(crate) most_workers: AtomicUsize,
     pub(crate) is_finishing: AtomicBool,
+    /// Something was begun that takes long by itself.
+    has_large: AtomicBool,
     was_warned: AtomicBool,
     is_done: AtomicBool,
 }
@@ -317,6 +328,7 @@ impl Job {
             workers: AtomicUsize::new(0),
             most_workers: AtomicUsize::new(0),
             is_finishing: AtomicBool::new(false),
+            has_large: AtomicBool::new(false),
             was_warned: AtomicBool::new(false),
             is_done: AtomicBool::new(false),
         })
@@ -439,6 +451,26 @@ impl Job {
     #[inline]
     pub(crate) fn checkpoint(&self) -> Result<(), Cancelled> {
         self.control.checkpoint()
+    }
+
+    /// Something was begun that takes long by itself.
+    pub(crate) fn begin_large(&self) {
+        if !self.has_large.swap(true, Ordering::Relaxed) {
+            self.control.wake_all();
+        }
+    }
+
+    pub(crate) fn has_large(&self) -> bool {
+        self.has_large.load(Ordering::Relaxed)
+    }
+
+    /// For a scan that runs beside this operation: makes no call while it is paused, and ends when the scan is stopped.
+    pub(crate) fn rest_while_paused(&self, scan: &Job) -> Result<(), Cancelled> {
+        if self.control.state() != State::Paused {
+            return Ok(());
+        }
+        let may_go_on = || (self.control.state() != State::Paused || scan.control.is_cancelled()).then_some(());
+        self.control.wait(For::Change, None, may_go_on).map(|_| ())
     }
 
     /// A pause of the worker's own, which a cancel ends.

@@ -452,7 +452,10 @@ mod tests {
         let held: Vec<_> = (0..LANE_THREADS)
             .map(|_| {
                 let hold = Arc::clone(&hold);
-                pool.run(move || drop(hold.lock().unwrap().recv()))
+                pool.run(move || {
+                    // The sender is dropped when the test lets go.
+                    let _ = hold.lock().unwrap().recv();
+                })
             })
             .collect();
         drop(pool);

@@ -55,7 +55,7 @@ pub struct Progress {
     pub current: Option<PathBuf>,
     /// Bytes a second, lately.
     pub rate: f64,
-    /// An estimate that counts files and bytes; `None` until there is something to base it on.
+    /// An estimate that counts files and bytes; `None` until the total is known and there is something to base it on.
     pub time_left: Option<Duration>,
     /// Since the start, pauses included.
     pub elapsed: Duration,
@@ -230,7 +230,7 @@ impl Meter {
             is_total_growing: !is_complete,
             current: None,
             rate: last.rate,
-            time_left: self.time_left(&sums, last.active),
+            time_left: if is_complete { self.time_left(&sums, last.active) } else { None },
             elapsed: self.started.elapsed(),
             workers: 0,
         }

@@ -52,11 +52,14 @@ pub(super) struct Staff<D> {
     has_started: AtomicBool,
 }
 
+/// A directory, and perhaps an entry in it.
+type At<D> = (Arc<Node<D>>, Option<CString>);
+
 /// What the others can see of a worker.
 pub(super) struct Seat<D> {
     thread: AtomicI32,
     is_busy: AtomicBool,
-    pub(super) current: Mutex<Option<(Arc<Node<D>>, Option<CString>)>>,
+    pub(super) current: Mutex<Option<At<D>>>,
 }
 
 impl<D: Send + Sync + 'static> Seat<D> {

@@ -154,11 +154,17 @@ impl Visitor for Count {
     }
 
     fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<()>>) -> Visit {
+        if let Sink::Totals(of, _) = &self.into {
+            of.rest_while_paused(worker.job())?;
+        }
         self.count(worker, dir.stat());
         Ok(())
     }
 
     fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        if let Sink::Totals(of, _) = &self.into {
+            of.rest_while_paused(worker.job())?;
+        }
         let path = || entry.dir.path_of(End::Source, entry.name);
         let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         self.count(worker, &entry.stat(&dir).during(Action::Stat, path)?);

@@ -195,7 +195,7 @@ impl Copying {
         let mut stat = *dir.stat();
         stat.mode = stat.mode & !0o7777 | mode;
         let route = Arc::clone(dir.data.route());
-        self.keep_all(worker, &route, Target::File(&source), Target::File(&target), &stat, made, &path)
+        self.keep_all(worker, &route, (Target::File(&source), Target::File(&target)), &stat, made, &path)
     }
 }
 

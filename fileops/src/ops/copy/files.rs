@@ -2,7 +2,7 @@
 
 use super::Copying;
 use super::attributes::{Made, Target};
-use super::contents::{File, Shared};
+use super::contents::{File, SHARED_FROM, Shared};
 use super::directories::RENAMES;
 use super::links::{Claim, First};
 use super::place::{self, Draft, Place, Replacement, Spot};
@@ -96,6 +96,7 @@ impl Copying {
                 let path = || dir.path_of(End::Target, spot.name());
                 data::set_length(&file.target, stat.size).during(Action::Write, path)?;
             }
+            worker.job().begin_large();
             let shared = Arc::new(Shared::new(file, spot, draft, made));
             dir.begin();
             worker.share(&shared, shared.helpers().min(worker.helpers()));
@@ -104,6 +105,9 @@ impl Copying {
         }
         if stat.size > LARGE {
             worker.show(dir, Some(entry.name));
+        }
+        if stat.size >= SHARED_FROM {
+            worker.job().begin_large();
         }
         prepare(worker);
         self.copy_contents(worker, &mut file)?;
@@ -139,7 +143,7 @@ impl Copying {
         let dir = Arc::clone(&file.dir);
         let path = || dir.path_of(End::Target, spot.name());
         let (from, to) = (Target::File(&file.source), Target::File(&file.target));
-        self.keep_all(worker, &file.route, from, to, &file.stat, made, &path)?;
+        self.keep_all(worker, &file.route, (from, to), &file.stat, made, &path)?;
         let File { target, stat, name, .. } = file;
         if draft.is_unnamed() {
             let name = self.publish(worker, &dir, &name, &spot, &mut draft, Some(&target))?;
@@ -212,7 +216,7 @@ impl Copying {
         let on_disk = draft.name().expect("a link has a name");
         let route = Arc::clone(dir.data.route());
         let (source, link) = (Target::Name(from, entry.name), Target::Name(&target, &on_disk));
-        self.keep_all(worker, &route, source, link, stat, made, &path)?;
+        self.keep_all(worker, &route, (source, link), stat, made, &path)?;
         self.place(worker, dir, entry.name, spot, draft, stat)
     }
 

@@ -14,7 +14,7 @@ mod visitor;
 
 use super::{measure, remove, source};
 use crate::conflict::OnConflict;
-use crate::control::lock;
+use crate::control::{For, lock};
 use crate::engine::{self, Workers};
 use crate::error::{Action, During, Error, Result};
 use crate::operation::{Job, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage};
@@ -257,7 +257,7 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     let copying = Copying::new(sources.clone(), destination, options);
     let scan = Scan::start(sources, follow, &copying.target, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
-    scan.stop();
+    scan.stop(job);
     job.is_finishing.store(true, Relaxed);
     engine.clear();
     let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
@@ -374,7 +374,8 @@ fn directories_above(dir: &OwnedFd, id: Id) -> Vec<Id> {
     above
 }
 
-/// The scan that runs beside the work and finds out how much there is; an operation shorter than this needs none.
+/// The scan that runs beside the work and finds out how much there is; an operation shorter than this needs none, unless
+/// it has begun a file that takes long by itself: then the scan costs little beside it.
 const SCAN_AFTER: Duration = Duration::from_millis(800);
 
 /// How often the free space is compared with what is still to come.
@@ -397,7 +398,8 @@ impl Scan {
             let room = Room { job: Arc::clone(job), target: Arc::clone(target), looked: Mutex::new(Instant::now()) };
             let (of, stop, pool_of_scan) = (Arc::clone(job), Arc::clone(&scan.job), pool.clone());
             drop(pool.spawn(move || {
-                if stop.sleep(SCAN_AFTER).is_ok() {
+                let is_time = || (of.has_large() || stop.control.is_cancelled()).then_some(());
+                if of.control.wait(For::Change, Some(SCAN_AFTER), is_time).is_ok() && !stop.control.is_cancelled() {
                     let room = Arc::new(room);
                     let look = Arc::clone(&room);
                     measure::scan(sources, follow, of, &stop, &pool_of_scan, Box::new(move || look.look(LOOK_EVERY)));
@@ -408,8 +410,9 @@ impl Scan {
         scan
     }
 
-    fn stop(&self) {
+    fn stop(&self, of: &Job) {
         self.job.control.cancel();
+        of.control.wake_all();
     }
 }
 
