@@ -79,6 +79,6 @@ setup-build setup-test setup-bench: setup-%: rust
 .PHONY: rust
 rust:
 	@command -v cargo >/dev/null || { \
-	    echo "Rust is missing: install 1.85 or newer with rustup (https://rustup.rs); Debian 12's is too old." >&2; \
+	    echo "Rust is missing: install 1.85 or newer with rustup; Debian 12's is too old." >&2; \
 	    exit 1; \
 	}
