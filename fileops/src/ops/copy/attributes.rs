@@ -56,9 +56,18 @@ fn is_refused(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
 }
 
-/// Attributes that say something about this file system, not about the file.
+/// Attributes that say something about this file system, not about the file, and those in which xfs shows root once more
+/// the access control lists that it keeps: on another file system they would be dead, and back on xfs they would bring
+/// old lists back. Source of these: xattr.conf of libattr.
 fn is_of_the_system(name: &CStr) -> bool {
-    [c"security.selinux", c"security.ima", c"security.evm"].contains(&name)
+    const NAMES: [&CStr; 5] = [
+        c"security.selinux",
+        c"security.ima",
+        c"security.evm",
+        c"trusted.SGI_ACL_FILE",
+        c"trusted.SGI_ACL_DEFAULT",
+    ];
+    NAMES.contains(&name)
 }
 
 impl Copying {
