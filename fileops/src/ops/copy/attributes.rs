@@ -42,6 +42,14 @@ impl Target<'_> {
         }
     }
 
+    /// Of an open file, as it is now.
+    fn mode(&self) -> Option<u32> {
+        match self {
+            Target::File(file) => Stat::of(file).ok().map(|stat| stat.permissions()),
+            Target::Name(..) => None,
+        }
+    }
+
     fn set_times(&self, stat: &Stat) -> io::Result<()> {
         match self {
             Target::File(file) => attributes::set_times(file, stat.accessed, stat.modified),
@@ -60,13 +68,8 @@ fn is_refused(error: &io::Error) -> bool {
 /// the access control lists that it keeps: on another file system they would be dead, and back on xfs they would bring
 /// old lists back. Source of these: xattr.conf of libattr.
 fn is_of_the_system(name: &CStr) -> bool {
-    const NAMES: [&CStr; 5] = [
-        c"security.selinux",
-        c"security.ima",
-        c"security.evm",
-        c"trusted.SGI_ACL_FILE",
-        c"trusted.SGI_ACL_DEFAULT",
-    ];
+    const NAMES: [&CStr; 5] =
+        [c"security.selinux", c"security.ima", c"security.evm", c"trusted.SGI_ACL_FILE", c"trusted.SGI_ACL_DEFAULT"];
     NAMES.contains(&name)
 }
 
@@ -87,7 +90,10 @@ impl Copying {
         self.keep_xattrs(worker, route, &source, &target, path)?;
         let is_link = stat.kind() == rustix::fs::FileType::Symlink;
         if !is_link && mode != made.mode {
-            noted(worker, NoteKind::ModeNotKept, target.set_mode(mode), Action::SetMode, path)?;
+            let is_set = noted(worker, NoteKind::ModeNotKept, target.set_mode(mode), Action::SetMode, path)?;
+            if is_set && route.has_own_modes() && target.mode().is_some_and(|now| now != mode) {
+                worker.job().note(NoteKind::ModeNotKept, None, path);
+            }
         }
         noted(worker, NoteKind::TimesNotKept, target.set_times(stat), Action::SetTimes, path)?;
         Ok(())

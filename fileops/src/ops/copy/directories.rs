@@ -1,6 +1,7 @@
 //! Directories: merged with what is there, or made under a name of ours and published when they are whole.
 
 use super::attributes::{Made, Target};
+use super::names;
 use super::place::{Kind, Place, Staged};
 use super::spot::made_of;
 use super::{Copying, ReadOnlyDirs, TargetDir};
@@ -110,6 +111,9 @@ impl Copying {
         let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
         let (file, stat) = opened.during(Action::Open, path)?;
         self.ledger.made(&staged, stat.id);
+        if stat.permissions() & 0o777 != 0o700 & !self.umask {
+            entry.dir.data.route().own_modes();
+        }
         // What it inherited (a group, a list of access rights) would be inherited by everything in it.
         self.disinherit(&file);
         attributes::set_mode(&file, 0o700).or_else(ignore_refusal).during(Action::SetMode, path)?;
@@ -158,7 +162,10 @@ impl Copying {
                     }
                     wanted = self.free_name(&staged.dir, &wanted).during(Action::Stat, || staged.shown())?;
                 }
-                Err(error) => return Err(error).during(Action::Rename, || staged.shown()).map_err(Stop::from),
+                Err(error) => {
+                    let error = names::explained(error, &wanted, dir.data.route().target);
+                    return Err(error).during(Action::Rename, || staged.shown()).map_err(Stop::from);
+                }
             }
         }
         let _ = worker;

@@ -89,7 +89,12 @@ impl Copying {
                 return Ok(Made { owner, mode: mode & !self.umask });
             }
             let made = made_of(file)?;
-            let _ = dir.data.born.set(made.owner);
+            if made.mode == mode & !self.umask {
+                let _ = dir.data.born.set(made.owner);
+            } else {
+                // Modes of its own: each file has to be asked.
+                dir.data.route().own_modes();
+            }
             return Ok(made);
         }
         let inherits = *dir.data.inherits.get_or_init(|| {
@@ -99,7 +104,11 @@ impl Copying {
         if inherits {
             self.disinherit(file);
         }
-        made_of(file)
+        let made = made_of(file)?;
+        if made.mode != mode & !self.umask {
+            dir.data.route().own_modes();
+        }
+        Ok(made)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::contents::Shared;
 use super::directories::into_itself;
 use super::files::prepare;
+use super::names;
 use super::place::{Kind, Place};
 use super::{Copying, Destination, Links};
 use crate::control::lock;
@@ -63,7 +64,8 @@ impl Visitor for Copying {
         if entry.dir.data.is_fresh() {
             let name = self.name_at_target(worker, entry)?;
             let path = || entry.dir.path_of(End::Target, &name);
-            self.make_dir(&target, &name).during(Action::CreateDir, path)?;
+            let explained = |error| names::explained(error, &name, entry.dir.data.route().target);
+            self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?;
             let mut place = Place::new(Kind::Fresh);
             place.born = Arc::clone(&entry.dir.data.born);
             return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
