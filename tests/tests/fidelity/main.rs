@@ -1,6 +1,7 @@
 //! A copy is the same as its source: contents, holes, links, modes, owners, times, attributes, on each file system; what
 //! cannot be held is said.
 
+mod fat;
 mod trees;
 
 use std::path::Path;
