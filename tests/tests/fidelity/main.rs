@@ -1,7 +1,9 @@
 //! A copy is the same as its source: contents, holes, links, modes, owners, times, attributes, on each file system; what
 //! cannot be held is said.
 
+mod data;
 mod fat;
+mod links;
 mod trees;
 
 use std::path::Path;
