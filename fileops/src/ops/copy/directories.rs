@@ -107,15 +107,20 @@ impl Copying {
             self.ledger.gone(&staged);
             return Err(error).during(Action::CreateDir, path).map_err(Stop::from);
         }
+        if self.umask & 0o700 != 0 {
+            attributes::set_mode_at(&**target, staged.name(), 0o700)
+                .or_else(ignore_refusal)
+                .during(Action::SetMode, path)?;
+        }
         let opened = worker.open(|| open::dir(&**target, staged.name(), Follow::No));
         let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
         let (file, stat) = opened.during(Action::Open, path)?;
         self.ledger.made(&staged, stat.id);
-        if stat.permissions() & 0o777 != 0o700 & !self.umask {
+        if stat.permissions() & 0o777 != 0o700 {
             entry.dir.data.route().own_modes();
         }
         // What it inherited (a group, a list of access rights) would be inherited by everything in it.
-        self.disinherit(&file);
+        self.disinherit(&Target::File(&file));
         attributes::set_mode(&file, 0o700).or_else(ignore_refusal).during(Action::SetMode, path)?;
         let mut place = Place::new(Kind::Fresh);
         let side = Side::staged(staged.name().to_owned(), wanted);

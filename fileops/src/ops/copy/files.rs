@@ -210,10 +210,13 @@ impl Copying {
             }
         }
         .map_err(|error| self.explained(error, stat.kind(), dir.data.route()))?;
-        let made = made(&draft).during(Action::Stat, path)?;
         let on_disk = draft.name().expect("a link has a name");
         let route = Arc::clone(dir.data.route());
         let (source, link) = (Target::Name(from, entry.name), Target::Name(&target, &on_disk));
+        if !dir.data.is_fresh() && stat.kind() != FileType::Symlink {
+            self.disinherit(&link);
+        }
+        let made = made(&draft).during(Action::Stat, path)?;
         self.keep_all(worker, &route, source, link, stat, made, &path)?;
         self.place(worker, dir, entry.name, spot, draft, stat)
     }

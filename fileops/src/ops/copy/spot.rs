@@ -1,7 +1,7 @@
 //! Where an entry goes: its name at the target, and what the rules say when that is taken.
 
 use super::Copying;
-use super::attributes::Made;
+use super::attributes::{Made, Target};
 use super::place::{Place, Spot};
 use super::{Names, compare, names};
 use crate::conflict::{self, OnConflict};
@@ -102,7 +102,7 @@ impl Copying {
             attributes::xattr(access, c"system.posix_acl_access", &mut Vec::new()).is_ok()
         });
         if inherits {
-            self.disinherit(file);
+            self.disinherit(&Target::File(file));
         }
         let made = made_of(file)?;
         if made.mode != mode & !self.umask {
