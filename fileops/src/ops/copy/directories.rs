@@ -133,14 +133,16 @@ impl Copying {
         if !dir.data.is_fresh() {
             return Ok(());
         }
+        let mode = self.mode_of(dir);
+        if mode != dir.stat().permissions() {
+            worker.job().note(NoteKind::MadeWritable, None, || dir.path(End::Target));
+        }
         match &dir.data.stage {
             Some(staged) => {
-                let mode = self.mode_of(worker, dir);
                 self.keep_dir(worker, dir, mode)?;
                 self.publish_dir(worker, dir, staged)?;
             }
             None => {
-                let mode = self.mode_of(worker, dir);
                 if (mode & 0o700 != 0o700 && !self.may_give_away) || dir.data.was_touched.load(Relaxed) {
                     self.keep_dir(worker, dir, mode)?;
                 }
@@ -179,14 +181,11 @@ impl Copying {
     }
 
     /// The mode a directory gets.
-    pub(super) fn mode_of(&self, worker: &Worker<Self>, dir: &Node<Place>) -> u32 {
+    pub(super) fn mode_of(&self, dir: &Node<Place>) -> u32 {
         let mode = dir.stat().permissions();
         let is_medium = dir.data.route().source.is_read_only_medium();
-        if is_medium && mode & 0o200 == 0 && self.options.read_only_dirs == ReadOnlyDirs::MakeWritable {
-            worker.job().note(NoteKind::MadeWritable, None, || dir.path(End::Target));
-            return mode | 0o200;
-        }
-        mode
+        let is_made_writable = is_medium && self.options.read_only_dirs == ReadOnlyDirs::MakeWritable;
+        if is_made_writable { mode | 0o200 } else { mode }
     }
 
     pub(super) fn keep_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, mode: u32) -> Visit {

@@ -123,7 +123,7 @@ impl Visitor for Copying {
         self.replace_waiting(worker, dir, 0);
         if dir.data.is_fresh() && dir.data.stage.is_none() {
             // Its entries must still be reachable for us: what the mode forbids its owner comes when they are done.
-            let mode = self.mode_of(worker, dir);
+            let mode = self.mode_of(dir);
             let reachable = if self.may_give_away { mode } else { mode | 0o700 };
             self.keep_dir(worker, dir, reachable)?;
         }
