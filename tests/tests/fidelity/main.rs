@@ -4,6 +4,9 @@
 mod data;
 mod fat;
 mod links;
+mod media;
+mod merge;
+mod random;
 mod trees;
 mod umask;
 mod user;
