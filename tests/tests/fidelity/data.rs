@@ -10,7 +10,7 @@ use fileops::{copy, copy_as};
 use fileops_tests::tree::noise;
 use fileops_tests::{Mount, Tree, assert_same_tree, require_command, require_filesystem, require_root};
 
-use crate::run_whole;
+use crate::{run_whole, whole};
 
 const MIB: u64 = 1 << 20;
 
@@ -44,7 +44,7 @@ fn check_shared(mount: &Mount) {
     sparse.set_len(1 << 32).expect("long");
     sparse.write_all_at(&noise(100_000), 1 << 31).expect("written");
     let before = used(root);
-    let report = run_whole(copy_as(root.join("src"), root.join("copy")));
+    let report = whole(copy_as(root.join("src"), root.join("copy")));
     assert_eq!((report.files, report.cloned), (5, 4));
     assert_eq!(report.bytes, 40 * MIB + 3 * MIB + 5 + 10_000 + (1 << 32));
     let grown = used(root).saturating_sub(before);
@@ -94,7 +94,7 @@ fn copies_between_two_file_systems_that_share_blocks_are_whole_files() {
     let (one, two) = (Mount::xfs(300).expect("xfs"), Mount::xfs(300).expect("xfs"));
     fs::create_dir(one.path().join("src")).expect("made");
     (0..3).for_each(|n| fs::write(one.path().join(format!("src/{n}")), noise(2_000_000 + n)).expect("written"));
-    let report = run_whole(copy([one.path().join("src")], two.path()));
+    let report = whole(copy([one.path().join("src")], two.path()));
     assert_eq!((report.files, report.cloned), (3, 0));
     assert_same_tree(one.path().join("src"), two.path().join("src"));
 }
@@ -111,7 +111,7 @@ fn a_sparse_file_of_4_gib_takes_no_more_room_than_its_data() {
     data.iter().for_each(|(at, bytes)| file.write_all_at(&noise(*bytes), *at).expect("written"));
     file.sync_all().expect("synced");
     for target in [disk.path().join("copy"), memory.path().join("copy")] {
-        let report = run_whole(copy_as(&source, &target));
+        let report = whole(copy_as(&source, &target));
         assert_eq!(report.bytes, 1 << 32);
         File::open(&target).and_then(|file| file.sync_all()).expect("synced");
         let copied = File::open(&target).expect("opened");
@@ -137,7 +137,7 @@ fn check_large(from: &Path, to: &Path) {
     rustix::fs::syncfs(&file).expect("synced");
     for workers in [1, 4] {
         let target = to.join("copy");
-        let report = run_whole(copy_as(&source, &target).jobs(workers));
+        let report = whole(copy_as(&source, &target).jobs(workers));
         assert_eq!((report.workers, report.bytes), (workers, 96 * MIB + 12_345));
         rustix::fs::syncfs(File::open(&target).expect("opened")).expect("synced");
         assert!(allocated(&target) <= allocated(&source), "{} of {}", allocated(&target), allocated(&source));
@@ -161,7 +161,7 @@ fn a_large_file_that_several_workers_copy_is_whole_and_keeps_its_holes() {
 fn a_large_file_without_holes_is_whole() {
     let tree = Tree::new("");
     fs::write(tree.path("large"), noise(100 << 20)).expect("written");
-    let report = run_whole(copy_as(tree.path("large"), tree.path("copy")).jobs(4));
+    let report = whole(copy_as(tree.path("large"), tree.path("copy")).jobs(4));
     assert_eq!((report.workers, report.bytes), (4, 100 << 20));
     assert_same_tree(tree.path("large"), tree.path("copy"));
 }
@@ -174,7 +174,7 @@ fn files_that_the_kernel_makes_up_are_copied_with_their_content() {
     for file in files.map(Path::new).into_iter().filter(|file| file.exists()) {
         let size = fs::metadata(file).expect("known").len();
         assert!(size == 0 || size == 4096, "{}: {size}", file.display());
-        let report = run_whole(copy_as(file, tree.path("one")));
+        let report = whole(copy_as(file, tree.path("one")));
         let (content, copied) = (fs::read(file).expect("read"), fs::read(tree.path("one")).expect("read"));
         assert!(!content.is_empty());
         assert_eq!(copied, content, "{}", file.display());

@@ -10,7 +10,7 @@ use fileops_tests::temp::Temp;
 use fileops_tests::tree::assert_tree;
 use fileops_tests::{FaultFs, Knobs, Modes, Mount, Op, Tree, require_command, require_fuse, require_root};
 
-use crate::{noted, run, run_whole};
+use crate::{noted, run, whole};
 
 /// A file system with the rules of FAT.
 fn fat() -> FaultFs {
@@ -155,7 +155,7 @@ fn a_copy_from_fat_has_everything_that_fat_has() {
     let fs = fat();
     fileops_tests::tree::make(fs.backing(), r"photos/one.jpg#5000 photos/two/three#10 empty/ name\swith\sspace=x");
     let tree = Tree::new("");
-    let report = run_whole(copy([fs.path().join(".")], tree.root()));
+    let report = whole(copy([fs.path().join(".")], tree.root()));
     assert_eq!(report.entries, 6);
     fileops_tests::assert_same_tree_but(
         fs.path(),

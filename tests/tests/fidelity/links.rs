@@ -8,7 +8,7 @@ use fileops::{Links, NoteKind, OnConflict, Refusal, copy, copy_as};
 use fileops_tests::tree::inode;
 use fileops_tests::{FaultFs, Knobs, Mount, Tree, as_user, require_fuse, require_root, test_name, user, user_part};
 
-use crate::{failed, noted, run, run_whole};
+use crate::{failed, noted, run, run_whole, whole};
 
 #[test]
 fn links_are_followed_when_asked() {
@@ -120,7 +120,7 @@ fn hard_links_stay_linked_across_sources_and_directories() {
         "a/one=x a/deep/two=>a/one b/three=>a/one four=>a/one outside=>a/one b/link->three b/link-too=>b/link
          a/big#40000000 b/big=>a/big dst/",
     );
-    let report = run_whole(copy(["a", "b", "four"].map(|name| tree.path(name)), tree.path("dst")));
+    let report = whole(copy(["a", "b", "four"].map(|name| tree.path(name)), tree.path("dst")));
     assert_eq!(report.entries, 11);
     // Each content is moved once.
     assert_eq!(report.bytes, 40_000_001);

@@ -12,7 +12,7 @@ use fileops_tests::{
     require_root,
 };
 
-use crate::{noted, rsync_differences, run, run_whole};
+use crate::{noted, rsync_differences, run, run_whole, whole};
 
 /// A file system that can only be read, with these files in it.
 fn medium(image: &Temp, of: &Path) -> Mount {
@@ -65,7 +65,7 @@ fn a_rich_tree_is_the_same_from_a_read_only_medium() {
     let image = Temp::new("image").expect("a directory");
     let medium = medium(&image, rich.root());
     let copied = temp.path().join("copied");
-    let report = run_whole(copy_as(medium.path(), &copied).read_only_dirs(ReadOnlyDirs::Keep));
+    let report = whole(copy_as(medium.path(), &copied).read_only_dirs(ReadOnlyDirs::Keep));
     assert_eq!(report.entries as usize, rich.entries().len());
     assert_same_tree(medium.path(), &copied);
     assert_eq!(rsync_differences(medium.path(), &copied), "");

@@ -8,7 +8,7 @@ use fileops::{Names, OnConflict, Refusal, copy, copy_as};
 use fileops_tests::rich::{ACCESS_ACL, shared_acl};
 use fileops_tests::{Ignore, Rich, Tree, assert_same_tree, assert_same_tree_but, require_root, snapshot};
 
-use crate::{failed, run, run_whole};
+use crate::{failed, run, run_whole, whole};
 
 #[test]
 fn a_directory_that_exists_keeps_its_own_mode_owner_and_attributes_and_gets_what_it_lacks() {
@@ -25,7 +25,7 @@ fn a_directory_that_exists_keeps_its_own_mode_owner_and_attributes_and_gets_what
     chown(tree.path("dst/dir"), Some(1234), Some(4321)).expect("an owner");
     xattr::set(tree.path("dst/dir/deep"), ACCESS_ACL, &shared_acl()).expect("a list");
     let before = snapshot(tree.path("dst"));
-    let report = run_whole(copy([tree.path("src/dir")], tree.path("dst")));
+    let report = whole(copy([tree.path("src/dir")], tree.path("dst")));
     // The directories that were there are no work that was done.
     assert_eq!((report.files, report.directories), (3, 1));
     let after = snapshot(tree.path("dst"));
@@ -81,7 +81,7 @@ fn a_rich_tree_is_the_same_when_its_directories_were_there_before() {
     {
         fs::create_dir_all(copied.join(name)).expect("made");
     }
-    let report = run_whole(copy([rich.root()], tree.path("dst")));
+    let report = whole(copy([rich.root()], tree.path("dst")));
     assert_eq!(report.directories, 0);
     let (source, copied) = (snapshot(rich.root()), snapshot(&copied));
     assert!(source.keys().eq(copied.keys()));

@@ -7,7 +7,7 @@ use fileops::copy_as;
 use fileops_tests::rich::Facts;
 use fileops_tests::{Mount, Rich, assert_same_tree, require_command, require_filesystem, require_root};
 
-use crate::{rsync_differences, run_whole};
+use crate::{rsync_differences, whole};
 
 /// The bytes that files take, each counted once however many names it has.
 fn allocated(facts: &[Facts]) -> u64 {
@@ -22,7 +22,7 @@ fn check_copy(from: &Path, to: &Path) {
     let copy = to.join("copy");
     sync(from);
     let before = rich.facts(rich.root());
-    let report = run_whole(copy_as(rich.root(), &copy));
+    let report = whole(copy_as(rich.root(), &copy));
     assert_eq!(report.entries as usize, rich.entries().len());
     sync(to);
     let (after, copied) = (rich.facts(rich.root()), rich.facts(&copy));

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use fileops::{Action, NoteKind, copy, copy_as};
@@ -10,7 +10,7 @@ use fileops_tests::tree::{make, noise};
 use fileops_tests::user::give;
 use fileops_tests::{Rich, Tree, as_user, assert_same_tree, require_command, require_root, test_name, user, user_part};
 
-use crate::{failed, noted, rsync_differences, run, run_whole};
+use crate::{failed, noted, rsync_differences, run, run_whole, whole};
 
 /// A user and a group without a name.
 const USER: u32 = 1234;
@@ -41,7 +41,7 @@ fn a_users_own_tree_is_the_same_with_everything_in_it() {
         let rich = Rich::make(root().join("tree"));
         let copied = root().join("copy");
         let before = rich.facts(rich.root());
-        let report = run_whole(copy_as(rich.root(), &copied));
+        let report = whole(copy_as(rich.root(), &copied));
         assert_eq!(report.entries as usize, rich.entries().len());
         let after = rich.facts(&copied);
         for (before, after) in before.iter().zip(&after) {
