@@ -4,10 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use fileops::copy_as;
-use fileops_tests::rich::Facts;
-use fileops_tests::{Mount, Rich, assert_same_tree, require_command, require_filesystem, require_root};
+use fileops_tests::rich::{ACCESS_ACL, Facts, shared_acl};
+use fileops_tests::{
+    FaultFs, Ignore, Mount, Rich, Tree, assert_same_tree, differences, require_command, require_filesystem,
+    require_fuse, require_root, snapshot,
+};
 
-use crate::{rsync_differences, whole};
+use crate::{rsync_differences, run_whole, whole};
 
 /// The bytes that files take, each counted once however many names it has.
 fn allocated(facts: &[Facts]) -> u64 {
@@ -96,4 +99,58 @@ trees_within! {
     a_tree_is_the_same_within_xfs: Mount::xfs(300), needs "xfs";
     a_tree_is_the_same_within_btrfs: Mount::btrfs(256), needs "btrfs";
     a_tree_is_the_same_within_tmpfs: Mount::tmpfs("size=64m"), needs;
+}
+
+#[test]
+fn a_tree_is_the_same_from_and_to_an_overlay() {
+    require_root!();
+    require_command!("rsync");
+    require_filesystem!("overlay");
+    // What is read comes from below, what is written goes above.
+    let tree = Tree::new("below/");
+    let rich = Rich::make(tree.path("below/tree"));
+    let overlay = Mount::overlay(&tree.path("below")).expect("an overlay");
+    let (source, copied) = (overlay.path().join("tree"), overlay.path().join("copied"));
+    run_whole(copy_as(&source, &copied));
+    assert_same_tree(rich.root(), &copied);
+    run_whole(copy_as(&copied, tree.path("back")));
+    assert_same_tree(rich.root(), tree.path("back"));
+    assert_eq!(rsync_differences(rich.root(), &tree.path("back")), "");
+}
+
+#[test]
+fn a_tree_is_the_same_from_and_to_a_fuse_file_system() {
+    require_root!();
+    require_command!("rsync");
+    require_fuse!();
+    let fs = FaultFs::new();
+    fs.knobs(|knobs| knobs.sparse = true);
+    let tree = Tree::new("");
+    let rich = Rich::make(tree.path("tree"));
+    let same = |a: &Path, b: &Path| {
+        // Times before 1970 come out of `fuser` with the fraction of the second on the wrong side.
+        let lines = differences(&snapshot(a), &snapshot(b), &Ignore::default());
+        let others = lines.iter().filter(|line| !line.contains(": mtime -")).collect::<Vec<_>>();
+        assert!(others.is_empty(), "{others:#?}");
+    };
+    run_whole(copy_as(rich.root(), fs.path().join("copied")));
+    same(rich.root(), &fs.backing().join("copied"));
+    run_whole(copy_as(fs.path().join("copied"), tree.path("back")));
+    same(rich.root(), &tree.path("back"));
+}
+
+#[test]
+fn a_list_of_access_rights_from_xfs_comes_without_the_attribute_that_repeats_it() {
+    require_root!();
+    require_command!("mkfs.xfs");
+    require_filesystem!("xfs");
+    let xfs = Mount::xfs(300).expect("xfs");
+    let tree = Tree::new("");
+    std::fs::write(xfs.path().join("file"), "x").expect("written");
+    xattr::set(xfs.path().join("file"), ACCESS_ACL, &shared_acl()).expect("a list");
+    let names = |path: &Path| xattr::list(path).expect("a list").collect::<Vec<_>>();
+    assert!(names(&xfs.path().join("file")).contains(&"trusted.SGI_ACL_FILE".into()));
+    run_whole(copy_as(xfs.path().join("file"), tree.path("copied")));
+    assert_eq!(names(&tree.path("copied")), [ACCESS_ACL]);
+    assert_eq!(xattr::get(tree.path("copied"), ACCESS_ACL).expect("read"), Some(shared_acl()));
 }

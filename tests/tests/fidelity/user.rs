@@ -64,18 +64,24 @@ fn a_users_own_tree_is_the_same_with_everything_in_it() {
 fn what_may_not_be_read_fails_and_everything_else_is_copied() {
     user_part!("copy", {
         let report = run(copy([root().join("src")], root().join("dst")));
-        let denied = ["closed", "hidden", "secret"].map(|name| (name.to_owned(), libc::EACCES));
+        // A directory that nothing may be removed from either keeps nothing of what failed in it.
+        let denied = ["closed", "hidden", "inside", "secret"].map(|name| (name.to_owned(), libc::EACCES));
         assert_eq!(failed(&report), denied, "{report:#?}");
         assert!(report.failures.iter().all(|error| error.action == Action::Open));
-        assert_eq!((report.files, report.directories), (2, 2), "{report:#?}");
+        assert_eq!((report.files, report.directories), (3, 3), "{report:#?}");
     });
     require_root!();
-    let tree =
-        users("src/open=x src/secret!600=y src/closed!700/ src/closed/file=z src/dir/hidden!0=a src/dir/file=b dst/");
-    let foreign = ["src/secret", "src/closed", "src/closed/file", "src/dir/hidden"];
+    let tree = users(
+        "src/open=x src/secret!600=y src/closed!700/ src/closed/file=z src/dir/hidden!0=a src/dir/file=b dst/
+         src/read-only!555/ src/read-only/inside!700/ src/read-only/file=c",
+    );
+    let foreign = ["src/secret", "src/closed", "src/closed/file", "src/dir/hidden", "src/read-only/inside"];
     foreign.iter().for_each(|name| chown(tree.path(name), Some(0), Some(0)).expect("taken"));
     part(&tree, test_name!(), "copy");
-    fileops_tests::tree::assert_tree(&tree.path("dst"), "src/open=x src/dir/file=b");
+    fileops_tests::tree::assert_tree(
+        &tree.path("dst"),
+        "src/open=x src/dir/file=b src/read-only!555/ src/read-only/file=c",
+    );
 }
 
 #[test]
