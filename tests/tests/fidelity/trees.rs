@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::process::Command;
 
-use fileops::copy_as;
+use fileops::{copy, copy_as};
 use fileops_tests::rich::{ACCESS_ACL, Facts, shared_acl};
+use fileops_tests::tree::{inode, make};
 use fileops_tests::{
-    FaultFs, Ignore, Mount, Rich, Tree, assert_same_tree, differences, require_command, require_filesystem,
+    FaultFs, Ignore, Mount, Options, Rich, Tree, assert_same_tree, differences, require_command, require_filesystem,
     require_fuse, require_root, snapshot,
 };
 
@@ -137,6 +139,10 @@ fn a_tree_is_the_same_from_and_to_a_fuse_file_system() {
     same(rich.root(), &fs.backing().join("copied"));
     run_whole(copy_as(fs.path().join("copied"), tree.path("back")));
     same(rich.root(), &tree.path("back"));
+    // Two of them are one kind, and no one file system.
+    let other = FaultFs::new();
+    run_whole(copy_as(fs.path().join("copied"), other.path().join("copied")));
+    same(rich.root(), &other.backing().join("copied"));
 }
 
 #[test]
@@ -153,4 +159,45 @@ fn a_list_of_access_rights_from_xfs_comes_without_the_attribute_that_repeats_it(
     run_whole(copy_as(xfs.path().join("file"), tree.path("copied")));
     assert_eq!(names(&tree.path("copied")), [ACCESS_ACL]);
     assert_eq!(xattr::get(tree.path("copied"), ACCESS_ACL).expect("read"), Some(shared_acl()));
+}
+
+#[test]
+fn what_is_mounted_below_a_source_is_copied_too() {
+    require_fuse!();
+    let tree = Tree::new("below/inside=x below/dir/second=>below/inside src/file=y src/mounted/hidden=z dst/");
+    let options =
+        Options { backing: Some(tree.path("below")), mountpoint: Some(tree.path("src/mounted")), ..Options::default() };
+    let fs = options.mount().expect("mounted");
+    run_whole(copy([tree.path("src")], tree.path("dst")));
+    drop(fs);
+    fileops_tests::tree::assert_tree(
+        &tree.path("dst"),
+        "src/file=y src/mounted/inside=x src/mounted/dir/second=>src/mounted/inside",
+    );
+}
+
+#[test]
+fn subvolumes_with_equal_numbers_are_copied_each_with_its_own_files() {
+    require_root!();
+    require_command!("mkfs.btrfs", "btrfs");
+    require_filesystem!("btrfs");
+    let mount = Mount::btrfs(128).expect("btrfs");
+    let root = mount.path();
+    for name in ["one", "two"] {
+        let made = Command::new("btrfs").args(["subvolume", "create"]).arg(root.join(name)).output();
+        assert!(made.expect("btrfs runs").status.success());
+        // A name that is not copied leaves the group of links open to the end.
+        make(&root.join(name), &format!("{name}/a={name} {name}/b=>{name}/a {name}/dir/c=>{name}/a out=>{name}/a"));
+    }
+    let sources = ["one/one", "two/two"].map(|name| root.join(name));
+    assert_eq!(inode(sources[0].join("a")), inode(sources[1].join("a")));
+    make(root, "dst/");
+    let report = whole(copy(&sources, root.join("dst")).jobs(1));
+    assert_eq!((report.cloned, report.files), (2, 6));
+    for source in sources {
+        assert_same_tree(&source, root.join("dst").join(source.file_name().expect("a name")));
+    }
+    // A subvolume is a directory like any other.
+    run_whole(copy_as(root.join("one"), root.join("copy")));
+    assert_same_tree(root.join("one"), root.join("copy"));
 }
