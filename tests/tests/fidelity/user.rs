@@ -90,7 +90,7 @@ fn files_of_others_get_the_copier_as_owner_and_lose_setuid_as_with_cp() {
         let names = ["plain", "setuid", "setgid", "both", "groups", "read-only", "dir", "sticky"];
         let report = run(copy(names.map(|name| root().join("src").join(name)), root().join("dst")));
         assert!(report.is_complete(), "{report:#?}");
-        assert_eq!(noted(&report, NoteKind::OwnerNotKept), 9, "{report:#?}");
+        assert_eq!(noted(&report, NoteKind::OwnerNotKept), 10, "{report:#?}");
         assert_eq!(noted(&report, NoteKind::SetIdNotKept), 4, "{report:#?}");
         assert!(fs::create_dir(root().join("cp")).is_ok());
         let mut command = Command::new("cp");
@@ -106,7 +106,7 @@ fn files_of_others_get_the_copier_as_owner_and_lose_setuid_as_with_cp() {
     require_root!();
     let tree = Tree::new(
         "src/plain!644=1 src/setuid!4755=2 src/setgid!2755=3 src/both!6711=4 src/groups!2755=5 src/read-only!444=6
-         src/dir!755/ src/dir/file!644=8 src/sticky!1755/ dst/",
+         src/dir!755/ src/dir/file!644=8 src/dir/closed!555/ src/sticky!1755/ dst/",
     );
     fs::set_permissions(tree.root(), Permissions::from_mode(0o777)).expect("open to all");
     give(&tree.path("src"), 2000, 2000);

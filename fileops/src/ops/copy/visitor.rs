@@ -122,10 +122,11 @@ impl Visitor for Copying {
     fn close_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         self.replace_waiting(worker, dir, 0);
         if dir.data.is_fresh() && dir.data.stage.is_none() {
-            // Its entries must still be reachable for us: what the mode forbids its owner comes when they are done.
             let mode = self.mode_of(dir);
-            let reachable = if self.may_give_away { mode } else { mode | 0o700 };
-            self.keep_dir(worker, dir, reachable)?;
+            // Its entries must still be reachable for us: a mode that keeps its owner out comes when they are done.
+            if self.may_give_away || mode & 0o700 == 0o700 {
+                self.keep_dir(worker, dir, mode)?;
+            }
         }
         Ok(())
     }
