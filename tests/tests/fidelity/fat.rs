@@ -64,10 +64,11 @@ fn names_are_changed_for_fat_only_when_asked_and_then_noted() {
 fn two_names_that_become_one_leave_the_first_and_fail_the_second() {
     require_fuse!();
     let tree = Tree::new("src/a:b=1 src/a?b=1 src/Case=2 src/cASE=2 src/DIR/x=3 src/dir/x=3");
-    for contents in [false, true] {
+    let cases = [(false, OnConflict::Fail), (true, OnConflict::Fail), (true, OnConflict::Replace)];
+    for (contents, rule) in cases {
         let fs = fat();
         let source = tree.path(if contents { "src/." } else { "src" });
-        let report = run(copy([source], fs.path()).names(Names::Portable));
+        let report = run(copy([source], fs.path()).names(Names::Portable).on_conflict(rule));
         let taken = report.failures.iter().filter(|error| error.errno() == Some(libc::EEXIST)).count();
         // Directories merge where they are allowed to meet, and then their files do not.
         assert_eq!((taken, report.failures.len()), (3, 3), "{report:#?}");

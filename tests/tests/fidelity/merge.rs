@@ -108,6 +108,26 @@ fn the_contents_of_a_directory_go_into_another_and_its_reading_shows_not() {
 }
 
 #[test]
+fn sources_of_one_name_never_replace_one_another() {
+    let entries = "a/f=1 b/f=2 a/d/g=1 b/d/g=2 a/l->1 b/l->2 dst/f=old dst/d/";
+    for rule in [OnConflict::Replace, OnConflict::Different] {
+        let tree = Tree::new(entries);
+        let sources = ["a/f", "b/f", "a/d", "b/d", "a/l", "b/l"].map(|name| tree.path(name));
+        let report = run(copy(sources, tree.path("dst")).on_conflict(rule).jobs(1));
+        assert_eq!(failed(&report), ["f", "g", "l"].map(|name| (name.to_owned(), libc::EEXIST)), "{report:#?}");
+        assert!(report.failures.iter().all(|error| error.refusal() == Some(Refusal::Exists)));
+        assert_eq!((report.files, report.symlinks), (2, 1));
+        // Which of two is the first is the workers' affair.
+        let copied = snapshot(tree.path("dst"));
+        assert_eq!(copied.keys().map(Vec::as_slice).collect::<Vec<_>>(), [&b""[..], b"d", b"d/g", b"f", b"l"]);
+        assert_ne!(fs::read(tree.path("dst/f")).expect("read"), b"old");
+        // A second run may replace what the first one made.
+        run_whole(copy([tree.path("a/f")], tree.path("dst")).on_conflict(OnConflict::Replace));
+        assert_eq!(fs::read(tree.path("dst/f")).expect("read"), b"1");
+    }
+}
+
+#[test]
 fn an_exact_name_merges_with_a_directory_and_never_replaces_one() {
     let tree = Tree::new("src/a=1 dst/b=2 file=x");
     run_whole(copy_as(tree.path("src"), tree.path("dst")));

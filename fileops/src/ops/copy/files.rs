@@ -194,6 +194,9 @@ impl Copying {
         let made = |draft: &Draft| -> io::Result<Made> {
             let name = draft.name().expect("a link has a name");
             let now = Stat::at(&*target, &name)?;
+            if !dir.data.is_fresh() {
+                self.placed(now.id);
+            }
             Ok(Made { owner: (now.uid, now.gid), mode: now.permissions() })
         };
         let mode = stat.permissions() & 0o700;

@@ -5,10 +5,11 @@ use super::attributes::{Made, Target};
 use super::place::{Place, Spot};
 use super::{Names, compare, names};
 use crate::conflict::{self, OnConflict};
+use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::sys::attributes;
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Id, Stat};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -53,6 +54,10 @@ impl Copying {
             OnConflict::Different => compare::differ(worker, entry, stat, &target, &wanted, &old)?,
         };
         if replaces {
+            // Two sources of one name, or names that the target takes for one.
+            if lock(&self.placed).contains(&old.id) {
+                return Err(self.refusal(entry, &wanted, Refusal::Exists));
+            }
             return Ok(Some(Spot::Replace(wanted, old)));
         }
         self.skip(worker, entry, &wanted).map(|()| None)
@@ -82,6 +87,13 @@ impl Copying {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
+    /// Keeps in mind that a file is ours, where a later one could replace it.
+    pub(super) fn placed(&self, id: Id) {
+        if matches!(self.options.on_conflict, OnConflict::Replace | OnConflict::Newer | OnConflict::Different) {
+            lock(&self.placed).insert(id);
+        }
+    }
+
     /// Owner and mode of a file just made. The first in a directory is asked, the others are like it.
     pub(super) fn made(&self, dir: &Node<Place>, file: &OwnedFd, mode: u32) -> io::Result<Made> {
         if dir.data.is_fresh() {
@@ -104,7 +116,9 @@ impl Copying {
         if inherits {
             self.disinherit(&Target::File(file));
         }
-        let made = made_of(file)?;
+        let stat = Stat::of(file)?;
+        self.placed(stat.id);
+        let made = Made { owner: (stat.uid, stat.gid), mode: stat.permissions() };
         if made.mode != mode & !self.umask {
             dir.data.route().own_modes();
         }
