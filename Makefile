@@ -21,6 +21,8 @@ demo: setup-build ## copy a real tree with live progress, verify it, remove it (
 demo-headless: demo ## the demo without windows; so far it has none
 
 .PHONY: test
+# Records of the tests' operations stay out of the user's own.
+test: export XDG_STATE_HOME := $(CURDIR)/target/state
 test: setup-test ## run all tests, and tell which were skipped and why
 	@mkdir -p target
 	@: >"$(SKIPPED)"

@@ -3,7 +3,8 @@
 use std::ffi::{CStr, CString};
 
 /// The standing answer to "the target exists". Directories merge whatever the rule; a file never replaces a directory,
-/// nor a directory a file.
+/// nor a directory a file. What one operation has made is replaced by nothing of the same operation: of two sources of one
+/// name the second fails.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnConflict {

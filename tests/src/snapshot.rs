@@ -150,7 +150,8 @@ fn hash(file: OwnedFd) -> Option<u64> {
     }
 }
 
-/// The extended attributes, none where the file system has none.
+/// The extended attributes, none where the file system has none. Those in which xfs shows root an access control list for
+/// the second time are left out.
 fn xattrs(dir: BorrowedFd<'_>, name: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let path = match dir.as_raw_fd() {
         fd if fd >= 0 => Path::new(&format!("/proc/self/fd/{fd}")).join(name),
@@ -158,7 +159,8 @@ fn xattrs(dir: BorrowedFd<'_>, name: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     };
     let mut list = vec![0; 1 << 16];
     let length = llistxattr(&path, &mut list[..]).unwrap_or(0);
-    let names = list[..length].split(|c| *c == 0).filter(|name| !name.is_empty());
+    let names = list[..length].split(|c| *c == 0);
+    let names = names.filter(|name| !name.is_empty() && !name.starts_with(b"trusted.SGI_ACL_"));
     let mut value = vec![0; 1 << 16];
     names
         .filter_map(|name| {

@@ -21,8 +21,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::temp::Temp;
 
@@ -72,10 +76,33 @@ pub fn as_user(uid: u32, gid: u32, name: &str, part: &str, set: &[(&str, &OsStr)
     let mut command = Command::new(copy);
     command.args(["--exact", name, "--nocapture", "--include-ignored", "--test-threads=1"]);
     command.uid(uid).gid(gid).current_dir("/").env(PART, part).envs(set.iter().copied());
-    let output = command.output().expect("the test binary runs");
+    // Another thread may have forked while the copy was being written; its child holds it open until it is another program.
+    let output = loop {
+        match command.output() {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy => std::thread::sleep(Duration::from_millis(5)),
+            output => break output.expect("the test binary runs"),
+        }
+    };
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     let text = text.concat();
     let ran = output.status.success() && text.contains("1 passed");
     assert!(ran, "as user {uid}, {name} ({part}) failed:\n{text}");
     text
+}
+
+/// Gives a tree to another user, with the modes it has (a new owner alone takes away set-user-id).
+///
+/// # Panics
+///
+/// If that cannot be.
+pub fn give(path: &Path, uid: u32, gid: u32) {
+    let meta = fs::symlink_metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    lchown(path, Some(uid), Some(gid)).expect("root may give away");
+    if meta.is_dir() {
+        let entries = fs::read_dir(path).expect("root may list");
+        entries.for_each(|entry| give(&entry.expect("an entry").path(), uid, gid));
+    }
+    if !meta.is_symlink() {
+        fs::set_permissions(path, meta.permissions()).expect("root may change modes");
+    }
 }

@@ -296,10 +296,14 @@ impl<V: Visitor> Worker<V> {
             entry.kind = Stat::at(&*parent, name).during(Action::Stat, path)?.kind();
         }
         if is_link(entry.kind) {
-            // A link to nothing stays a link.
-            if let Ok(stat) = Stat::following(&*parent, name) {
-                entry.kind = stat.kind();
-                entry.follow = Follow::Yes;
+            match Stat::following(&*parent, name) {
+                Ok(stat) => {
+                    entry.kind = stat.kind();
+                    entry.follow = Follow::Yes;
+                }
+                // A link to nothing stays a link.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(error).during(Action::Stat, path).map_err(Stop::from),
             }
         }
         Ok(entry)

@@ -110,6 +110,9 @@ pub(crate) fn set_xattr<F: AsFd>(subject: Subject<'_, F>, name: &CStr, value: &[
     })
 }
 
-pub(crate) fn remove_xattr(file: impl AsFd, name: &CStr) -> io::Result<()> {
-    again(|| fs::fremovexattr(&file, name))
+pub(crate) fn remove_xattr<F: AsFd>(subject: Subject<'_, F>, name: &CStr) -> io::Result<()> {
+    again(|| match subject {
+        Subject::File(file) => fs::fremovexattr(file, name),
+        Subject::Name(path) => fs::lremovexattr(path, name),
+    })
 }

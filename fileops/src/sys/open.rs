@@ -25,7 +25,7 @@ impl Follow {
 
 /// Opens a directory of the caller's by path; links on the way are followed, as the caller wrote them.
 pub(crate) fn root(path: &Path) -> io::Result<OwnedFd> {
-    again(|| fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()))
+    quietly(fs::CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC)
 }
 
 /// Opens a directory for listing, without touching its access time where that is allowed.
@@ -50,7 +50,7 @@ pub(crate) fn file(parent: impl AsFd, name: &CStr, follow: Follow) -> io::Result
 }
 
 /// O_NOATIME is for the owner alone (open(2)); anybody else gets the plain open.
-fn quietly(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
+fn quietly(parent: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy, flags: OFlags) -> io::Result<OwnedFd> {
     match again(|| fs::openat(parent, name, flags | OFlags::NOATIME, Mode::empty())) {
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
             again(|| fs::openat(parent, name, flags, Mode::empty()))

@@ -42,6 +42,14 @@ impl Target<'_> {
         }
     }
 
+    /// Of an open file, as it is now.
+    fn mode(&self) -> Option<u32> {
+        match self {
+            Target::File(file) => Stat::of(file).ok().map(|stat| stat.permissions()),
+            Target::Name(..) => None,
+        }
+    }
+
     fn set_times(&self, stat: &Stat) -> io::Result<()> {
         match self {
             Target::File(file) => attributes::set_times(file, stat.accessed, stat.modified),
@@ -56,9 +64,13 @@ fn is_refused(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
 }
 
-/// Attributes that say something about this file system, not about the file.
+/// Attributes that say something about this file system, not about the file, and those in which xfs shows root once more
+/// the access control lists that it keeps: on another file system they would be dead, and back on xfs they would bring
+/// old lists back. Source of these: xattr.conf of libattr.
 fn is_of_the_system(name: &CStr) -> bool {
-    [c"security.selinux", c"security.ima", c"security.evm"].contains(&name)
+    const NAMES: [&CStr; 5] =
+        [c"security.selinux", c"security.ima", c"security.evm", c"trusted.SGI_ACL_FILE", c"trusted.SGI_ACL_DEFAULT"];
+    NAMES.contains(&name)
 }
 
 impl Copying {
@@ -74,16 +86,20 @@ impl Copying {
         path: &dyn Fn() -> PathBuf,
     ) -> Visit {
         let mode = self.keep_owner(worker, &target, stat, made, path)?;
-        self.keep_xattrs(worker, route, &source, &target, path)?;
+        let is_opened = self.keep_xattrs(worker, route, &source, &target, made, path)?;
         let is_link = stat.kind() == rustix::fs::FileType::Symlink;
-        if !is_link && mode != made.mode {
-            noted(worker, NoteKind::ModeNotKept, target.set_mode(mode), Action::SetMode, path)?;
+        if !is_link && (mode != made.mode || is_opened) {
+            let is_set = noted(worker, NoteKind::ModeNotKept, target.set_mode(mode), Action::SetMode, path)?;
+            if is_set && route.has_own_modes() && target.mode().is_some_and(|now| now != mode) {
+                worker.job().note(NoteKind::ModeNotKept, None, path);
+            }
         }
         noted(worker, NoteKind::TimesNotKept, target.set_times(stat), Action::SetTimes, path)?;
         Ok(())
     }
 
-    /// Gives the mode that is right for the owner the entry has then, as `cp -p` does: no setuid for somebody else.
+    /// Gives the mode that is right for the owner the entry has then, as `cp -p` does: neither setuid nor setgid where
+    /// owner or group is another.
     fn keep_owner(
         &self,
         worker: &Worker<Self>,
@@ -108,8 +124,8 @@ impl Copying {
         if kept && uid.is_none() && wrong.0 {
             worker.job().note(NoteKind::OwnerNotKept, None, path);
         }
-        let lost = (wrong.0 && (uid.is_none() || !is_kept), wrong.1 && !is_kept);
-        let dropped = mode & (if lost.0 { 0o4000 } else { 0 } | if lost.1 { 0o2000 } else { 0 });
+        let is_lost = !is_kept || wrong.0 && uid.is_none();
+        let dropped = if is_lost { mode & 0o6000 } else { 0 };
         if dropped != 0 {
             worker.job().note(NoteKind::SetIdNotKept, None, path);
             mode &= !dropped;
@@ -118,19 +134,21 @@ impl Copying {
         Ok(mode)
     }
 
+    /// Gives whether the target's mode was changed to do so.
     fn keep_xattrs(
         &self,
         worker: &mut Worker<Self>,
         route: &Route,
         source: &Target<'_>,
         target: &Target<'_>,
+        made: Made,
         path: &dyn Fn() -> PathBuf,
-    ) -> Visit {
+    ) -> Visit<bool> {
         if !route.has_attributes() {
-            return Ok(());
+            return Ok(false);
         }
         let (mut names, mut value) = (std::mem::take(&mut worker.names), std::mem::take(&mut worker.value));
-        let kept = self.keep_each_xattr(worker, route, source, target, (&mut names, &mut value), path);
+        let kept = self.keep_each_xattr(worker, route, source, (target, made), (&mut names, &mut value), path);
         (worker.names, worker.value) = (names, value);
         kept
     }
@@ -140,20 +158,21 @@ impl Copying {
         worker: &Worker<Self>,
         route: &Route,
         source: &Target<'_>,
-        target: &Target<'_>,
+        (target, made): (&Target<'_>, Made),
         (names, value): (&mut Vec<u8>, &mut Vec<u8>),
         path: &dyn Fn() -> PathBuf,
-    ) -> Visit {
+    ) -> Visit<bool> {
+        let mut is_opened = false;
         let (from_path, to_path) = (subject_path(source), subject_path(target));
         let (from, to) = (subject(source, &from_path), subject(target, &to_path));
         match attributes::xattr_names(from, names) {
             Ok(()) => {}
             Err(error) if crate::sys::is_unsupported(&error) => {
                 route.no_attributes();
-                return Ok(());
+                return Ok(false);
             }
             // A link seen through /proc where there is none.
-            Err(error) if from_path.is_some() && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if from_path.is_some() && error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error).during(Action::ReadXattr, path).map_err(Into::into),
         }
         for name in names.split_inclusive(|&byte| byte == 0) {
@@ -178,7 +197,14 @@ impl Copying {
                 }
                 Err(error) => return Err(error).during(Action::ReadXattr, path).map_err(Into::into),
             }
-            let set = attributes::set_xattr(to, name, value);
+            let mut set = attributes::set_xattr(to, name, value);
+            // Only who may write to a file by its mode may give it attributes, whatever the descriptor was opened for.
+            if is_users && set.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)) {
+                if let (false, Target::File(file)) = (is_opened, target) {
+                    is_opened = attributes::set_mode(file, made.mode | 0o200).is_ok();
+                    set = attributes::set_xattr(to, name, value);
+                }
+            }
             if is_users && set.as_ref().is_err_and(crate::sys::is_unsupported) {
                 route.no_user_attributes();
             }
@@ -188,14 +214,16 @@ impl Copying {
             }
             noted(worker, NoteKind::AttributesNotKept, set, Action::WriteXattr, path)?;
         }
-        Ok(())
+        Ok(is_opened)
     }
 
     /// Takes away what a new entry inherits from the directory it was made in, and the source does not have.
-    pub(super) fn disinherit(&self, target: &OwnedFd) {
+    pub(super) fn disinherit(&self, target: &Target<'_>) {
+        let path = subject_path(target);
+        let subject = subject(target, &path);
         // Where there are no lists there is nothing to remove.
-        let _ = attributes::remove_xattr(target, c"system.posix_acl_access");
-        let _ = attributes::remove_xattr(target, c"system.posix_acl_default");
+        let _ = attributes::remove_xattr(subject, c"system.posix_acl_access");
+        let _ = attributes::remove_xattr(subject, c"system.posix_acl_default");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Directories: merged with what is there, or made under a name of ours and published when they are whole.
 
 use super::attributes::{Made, Target};
+use super::names;
 use super::place::{Kind, Place, Staged};
 use super::spot::made_of;
 use super::{Copying, ReadOnlyDirs, TargetDir};
@@ -106,12 +107,20 @@ impl Copying {
             self.ledger.gone(&staged);
             return Err(error).during(Action::CreateDir, path).map_err(Stop::from);
         }
+        if self.umask & 0o700 != 0 {
+            attributes::set_mode_at(&**target, staged.name(), 0o700)
+                .or_else(ignore_refusal)
+                .during(Action::SetMode, path)?;
+        }
         let opened = worker.open(|| open::dir(&**target, staged.name(), Follow::No));
         let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
         let (file, stat) = opened.during(Action::Open, path)?;
         self.ledger.made(&staged, stat.id);
+        if stat.permissions() & 0o777 != 0o700 {
+            entry.dir.data.route().own_modes();
+        }
         // What it inherited (a group, a list of access rights) would be inherited by everything in it.
-        self.disinherit(&file);
+        self.disinherit(&Target::File(&file));
         attributes::set_mode(&file, 0o700).or_else(ignore_refusal).during(Action::SetMode, path)?;
         let mut place = Place::new(Kind::Fresh);
         let side = Side::staged(staged.name().to_owned(), wanted);
@@ -124,14 +133,16 @@ impl Copying {
         if !dir.data.is_fresh() {
             return Ok(());
         }
+        let mode = self.mode_of(dir);
+        if mode != dir.stat().permissions() {
+            worker.job().note(NoteKind::MadeWritable, None, || dir.path(End::Target));
+        }
         match &dir.data.stage {
             Some(staged) => {
-                let mode = self.mode_of(worker, dir);
                 self.keep_dir(worker, dir, mode)?;
                 self.publish_dir(worker, dir, staged)?;
             }
             None => {
-                let mode = self.mode_of(worker, dir);
                 if (mode & 0o700 != 0o700 && !self.may_give_away) || dir.data.was_touched.load(Relaxed) {
                     self.keep_dir(worker, dir, mode)?;
                 }
@@ -158,7 +169,10 @@ impl Copying {
                     }
                     wanted = self.free_name(&staged.dir, &wanted).during(Action::Stat, || staged.shown())?;
                 }
-                Err(error) => return Err(error).during(Action::Rename, || staged.shown()).map_err(Stop::from),
+                Err(error) => {
+                    let error = names::explained(error, &wanted, dir.data.route().target);
+                    return Err(error).during(Action::Rename, || staged.shown()).map_err(Stop::from);
+                }
             }
         }
         let _ = worker;
@@ -167,14 +181,11 @@ impl Copying {
     }
 
     /// The mode a directory gets.
-    pub(super) fn mode_of(&self, worker: &Worker<Self>, dir: &Node<Place>) -> u32 {
+    pub(super) fn mode_of(&self, dir: &Node<Place>) -> u32 {
         let mode = dir.stat().permissions();
         let is_medium = dir.data.route().source.is_read_only_medium();
-        if is_medium && mode & 0o200 == 0 && self.options.read_only_dirs == ReadOnlyDirs::MakeWritable {
-            worker.job().note(NoteKind::MadeWritable, None, || dir.path(End::Target));
-            return mode | 0o200;
-        }
-        mode
+        let is_made_writable = is_medium && self.options.read_only_dirs == ReadOnlyDirs::MakeWritable;
+        if is_made_writable { mode | 0o200 } else { mode }
     }
 
     pub(super) fn keep_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, mode: u32) -> Visit {

@@ -5,6 +5,7 @@ use super::attributes::{Made, Target};
 use super::contents::{File, SHARED_FROM, Shared};
 use super::directories::RENAMES;
 use super::links::{Claim, First};
+use super::names;
 use super::place::{self, Draft, Place, Replacement, Spot};
 use super::route::Route;
 use crate::conflict::OnConflict;
@@ -197,6 +198,9 @@ impl Copying {
         let made = |draft: &Draft| -> io::Result<Made> {
             let name = draft.name().expect("a link has a name");
             let now = Stat::at(&*target, &name)?;
+            if !dir.data.is_fresh() {
+                self.placed(now.id);
+            }
             Ok(Made { owner: (now.uid, now.gid), mode: now.permissions() })
         };
         let mode = stat.permissions() & 0o700;
@@ -205,19 +209,39 @@ impl Copying {
                 let text = name::readlink(from, entry.name)
                     .during(Action::Symlink, || dir.path_of(End::Source, entry.name))?;
                 let make = |dir: &OwnedFd, name: &CStr| name::symlink(&text, dir, name);
-                Draft::named(&self.ledger, dir, Arc::clone(&target), &spot, make, Action::Symlink)?
+                Draft::named(&self.ledger, dir, Arc::clone(&target), &spot, make, Action::Symlink)
             }
             kind => {
                 let make = |dir: &OwnedFd, name: &CStr| name::mknod(dir, name, kind, mode, stat.rdev);
-                Draft::named(&self.ledger, dir, Arc::clone(&target), &spot, make, Action::CreateSpecial)?
+                Draft::named(&self.ledger, dir, Arc::clone(&target), &spot, make, Action::CreateSpecial)
             }
-        };
-        let made = made(&draft).during(Action::Stat, path)?;
+        }
+        .map_err(|error| self.explained(error, stat.kind(), dir.data.route()))?;
         let on_disk = draft.name().expect("a link has a name");
         let route = Arc::clone(dir.data.route());
         let (source, link) = (Target::Name(from, entry.name), Target::Name(&target, &on_disk));
+        if !dir.data.is_fresh() && stat.kind() != FileType::Symlink {
+            self.disinherit(&link);
+        }
+        let made = made(&draft).during(Action::Stat, path)?;
         self.keep_all(worker, &route, (source, link), stat, made, &path)?;
         self.place(worker, dir, entry.name, spot, draft, stat)
+    }
+
+    /// Whether an error says that the file system has no such kind of entry. EPERM is what FAT says; elsewhere it is a
+    /// missing privilege, or a directory that must not change.
+    fn explained(&self, mut error: Error, kind: FileType, route: &Route) -> Error {
+        let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+        let may_lack = route.target.is_fuse() || route.target.has_fat_names();
+        let lacks = match error.source.raw_os_error() {
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => true,
+            Some(libc::EPERM) => may_lack && (!is_device || self.may_give_away),
+            _ => false,
+        };
+        if lacks {
+            error.source = Refusal::KindNotSupported.into();
+        }
+        error
     }
 
     /// Gives a finished draft its place, now or together with others.
@@ -307,6 +331,7 @@ impl Copying {
                 }
                 Err(error) => {
                     let path = || dir.path_of(End::Target, spot.name());
+                    let error = names::explained(error, &name, dir.data.route().target);
                     return Err(error).during(Action::Rename, path).map_err(Stop::from);
                 }
             }

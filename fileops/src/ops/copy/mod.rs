@@ -25,6 +25,7 @@ use crate::sys::{mount, name, open, process};
 use links::Links as LinkGroups;
 use place::Ledger;
 use route::Routes;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -237,6 +238,8 @@ struct Copying {
     ledger: Arc<Ledger>,
     /// Directories that exist at the target and are merged with at the top: never to be walked as a source.
     merged: Mutex<Vec<Id>>,
+    /// Files made in directories that existed before, where a rule lets them replace others: never one another.
+    placed: Mutex<HashSet<Id>>,
     umask: u32,
     /// Whether files can be given to other owners.
     may_give_away: bool,
@@ -303,6 +306,7 @@ impl Copying {
             links: LinkGroups::default(),
             ledger: Arc::new(Ledger::new("copy")),
             merged: Mutex::default(),
+            placed: Mutex::default(),
             umask: process::umask(),
             may_give_away: process::effective_ids().0 == 0,
         }

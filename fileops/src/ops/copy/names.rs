@@ -6,6 +6,7 @@ use crate::error::{Action, Error, Refusal};
 use crate::operation::NoteKind;
 use crate::sys::mount::FsKind;
 use std::ffi::{CStr, CString};
+use std::io;
 
 /// Forbidden on FAT and NTFS beside control characters. Source: Microsoft, "Naming Files, Paths, and Namespaces".
 const FORBIDDEN: &[u8] = b"<>:\"/\\|?*";
@@ -32,6 +33,17 @@ pub(super) fn at_target(
         }
         Names::Keep => Ok(name.to_owned()),
     }
+}
+
+/// What the kernel's answer to a new name means. Which rules a FUSE file system has shows only when it refuses a name;
+/// exfat-fuse does so with ENOENT.
+pub(super) fn explained(error: io::Error, name: &CStr, target: FsKind) -> io::Error {
+    let is_about_names = match error.raw_os_error() {
+        Some(libc::EINVAL | libc::EILSEQ) => true,
+        Some(libc::ENOENT) => target.is_fuse(),
+        _ => false,
+    };
+    if is_about_names && !is_portable(name) { Refusal::NameNotAllowed.into() } else { error }
 }
 
 fn is_portable(name: &CStr) -> bool {

@@ -1,6 +1,7 @@
 //! Where copies go: straight into a directory of our own that nobody sees yet, or beside what is there already, under a
 //! name of ours until they are whole.
 
+use super::names;
 use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
@@ -239,6 +240,7 @@ impl Draft {
                 if error.kind() == io::ErrorKind::AlreadyExists {
                     draft.forget();
                 }
+                let error = names::explained(error, spot.name(), node.data.route().target);
                 Err(Error::new(action, node.path_of(End::Target, spot.name()), error))
             }
         }

@@ -14,6 +14,7 @@ pub(super) struct Route {
     kernel_copies: AtomicBool,
     has_attributes: AtomicBool,
     takes_user_attributes: AtomicBool,
+    has_own_modes: AtomicBool,
 }
 
 impl Route {
@@ -26,6 +27,7 @@ impl Route {
             kernel_copies: AtomicBool::new(source == target && source.copies_by_itself()),
             has_attributes: AtomicBool::new(!source.is_fat()),
             takes_user_attributes: AtomicBool::new(!target.is_fat()),
+            has_own_modes: AtomicBool::new(target.is_fat()),
         }
     }
 
@@ -61,6 +63,16 @@ impl Route {
 
     pub(super) fn no_user_attributes(&self) {
         self.takes_user_attributes.store(false, Relaxed);
+    }
+
+    /// Whether the target gave an entry another mode than it was made with: such a file system may also take a new mode or
+    /// owner without an error, and keep its own.
+    pub(super) fn has_own_modes(&self) -> bool {
+        self.has_own_modes.load(Relaxed)
+    }
+
+    pub(super) fn own_modes(&self) {
+        self.has_own_modes.store(true, Relaxed);
     }
 }
 

@@ -1,14 +1,15 @@
 //! Where an entry goes: its name at the target, and what the rules say when that is taken.
 
 use super::Copying;
-use super::attributes::Made;
+use super::attributes::{Made, Target};
 use super::place::{Place, Spot};
 use super::{Names, compare, names};
 use crate::conflict::{self, OnConflict};
+use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::sys::attributes;
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Id, Stat};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -53,6 +54,10 @@ impl Copying {
             OnConflict::Different => compare::differ(worker, entry, stat, &target, &wanted, &old)?,
         };
         if replaces {
+            // Two sources of one name, or names that the target takes for one.
+            if lock(&self.placed).contains(&old.id) {
+                return Err(self.refusal(entry, &wanted, Refusal::Exists));
+            }
             return Ok(Some(Spot::Replace(wanted, old)));
         }
         self.skip(worker, entry, &wanted).map(|()| None)
@@ -82,6 +87,13 @@ impl Copying {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
+    /// Keeps in mind that a file is ours, where a later one could replace it.
+    pub(super) fn placed(&self, id: Id) {
+        if matches!(self.options.on_conflict, OnConflict::Replace | OnConflict::Newer | OnConflict::Different) {
+            lock(&self.placed).insert(id);
+        }
+    }
+
     /// Owner and mode of a file just made. The first in a directory is asked, the others are like it.
     pub(super) fn made(&self, dir: &Node<Place>, file: &OwnedFd, mode: u32) -> io::Result<Made> {
         if dir.data.is_fresh() {
@@ -89,7 +101,12 @@ impl Copying {
                 return Ok(Made { owner, mode: mode & !self.umask });
             }
             let made = made_of(file)?;
-            let _ = dir.data.born.set(made.owner);
+            if made.mode == mode & !self.umask {
+                let _ = dir.data.born.set(made.owner);
+            } else {
+                // Modes of its own: each file has to be asked.
+                dir.data.route().own_modes();
+            }
             return Ok(made);
         }
         let inherits = *dir.data.inherits.get_or_init(|| {
@@ -97,9 +114,15 @@ impl Copying {
             attributes::xattr(access, c"system.posix_acl_access", &mut Vec::new()).is_ok()
         });
         if inherits {
-            self.disinherit(file);
+            self.disinherit(&Target::File(file));
         }
-        made_of(file)
+        let stat = Stat::of(file)?;
+        self.placed(stat.id);
+        let made = Made { owner: (stat.uid, stat.gid), mode: stat.permissions() };
+        if made.mode != mode & !self.umask {
+            dir.data.route().own_modes();
+        }
+        Ok(made)
     }
 }
 

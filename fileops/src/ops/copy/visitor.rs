@@ -3,6 +3,7 @@
 use super::contents::Shared;
 use super::directories::into_itself;
 use super::files::prepare;
+use super::names;
 use super::place::{Kind, Place};
 use super::{Copying, Destination, Links};
 use crate::control::lock;
@@ -63,7 +64,8 @@ impl Visitor for Copying {
         if entry.dir.data.is_fresh() {
             let name = self.name_at_target(worker, entry)?;
             let path = || entry.dir.path_of(End::Target, &name);
-            self.make_dir(&target, &name).during(Action::CreateDir, path)?;
+            let explained = |error| names::explained(error, &name, entry.dir.data.route().target);
+            self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?;
             let mut place = Place::new(Kind::Fresh);
             place.born = Arc::clone(&entry.dir.data.born);
             return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
@@ -120,10 +122,11 @@ impl Visitor for Copying {
     fn close_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         self.replace_waiting(worker, dir, 0);
         if dir.data.is_fresh() && dir.data.stage.is_none() {
-            // Its entries must still be reachable for us: what the mode forbids its owner comes when they are done.
-            let mode = self.mode_of(worker, dir);
-            let reachable = if self.may_give_away { mode } else { mode | 0o700 };
-            self.keep_dir(worker, dir, reachable)?;
+            let mode = self.mode_of(dir);
+            // Its entries must still be reachable for us: a mode that keeps its owner out comes when they are done.
+            if self.may_give_away || mode & 0o700 == 0o700 {
+                self.keep_dir(worker, dir, mode)?;
+            }
         }
         Ok(())
     }
