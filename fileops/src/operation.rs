@@ -435,7 +435,7 @@ impl Job {
             directories: sums.directories,
             symlinks: sums.symlinks,
             specials: sums.specials,
-            bytes: sums.bytes,
+            bytes: sums.file_bytes,
             allocated: sums.allocated,
             cloned: sums.cloned,
             elapsed: self.meter.elapsed(),

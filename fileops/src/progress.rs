@@ -39,11 +39,11 @@ pub enum Phase {
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
-    /// Files, directories and links that are done.
+    /// Files, directories and links that are over: done, skipped or failed.
     pub entries_done: u64,
     /// All that is known of so far.
     pub entries_total: u64,
-    /// Bytes of contents that are done, holes included.
+    /// Bytes of contents that are over: copied, holes included, or in files that were skipped.
     pub bytes_done: u64,
     /// All that is known of so far.
     pub bytes_total: u64,
@@ -68,7 +68,14 @@ pub struct Progress {
 #[repr(align(128))]
 pub(crate) struct Counters {
     pub(crate) entries: AtomicU64,
+    /// Entries that were skipped, or failed.
+    pub(crate) passed: AtomicU64,
+    /// Bytes that were moved, be their file whole in the end or not.
     pub(crate) bytes: AtomicU64,
+    /// Bytes of files that were skipped.
+    pub(crate) passed_bytes: AtomicU64,
+    /// Bytes of files that are done.
+    pub(crate) file_bytes: AtomicU64,
     pub(crate) allocated: AtomicU64,
     pub(crate) files: AtomicU64,
     pub(crate) directories: AtomicU64,
@@ -98,13 +105,17 @@ impl Counters {
     pub(crate) fn add_small(&self, since: &Mark) {
         let large = self.large_nanoseconds.load(Relaxed) - since.large_nanoseconds;
         add(&self.small_nanoseconds, nanoseconds(since.at.elapsed()).saturating_sub(large));
-        add(&self.small_entries, self.entries.load(Relaxed) - since.entries);
+        add(&self.small_entries, self.over() - since.entries);
+    }
+
+    fn over(&self) -> u64 {
+        self.entries.load(Relaxed) + self.passed.load(Relaxed)
     }
 
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             at: Instant::now(),
-            entries: self.entries.load(Relaxed),
+            entries: self.over(),
             large_nanoseconds: self.large_nanoseconds.load(Relaxed),
         }
     }
@@ -151,7 +162,10 @@ struct Sample {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sums {
     pub(crate) entries: u64,
+    passed: u64,
     pub(crate) bytes: u64,
+    passed_bytes: u64,
+    pub(crate) file_bytes: u64,
     pub(crate) allocated: u64,
     pub(crate) files: u64,
     pub(crate) directories: u64,
@@ -190,7 +204,10 @@ impl Meter {
         let mut sums = Sums::default();
         for worker in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             sums.entries += worker.entries.load(Relaxed);
+            sums.passed += worker.passed.load(Relaxed);
             sums.bytes += worker.bytes.load(Relaxed);
+            sums.passed_bytes += worker.passed_bytes.load(Relaxed);
+            sums.file_bytes += worker.file_bytes.load(Relaxed);
             sums.allocated += worker.allocated.load(Relaxed);
             sums.files += worker.files.load(Relaxed);
             sums.directories += worker.directories.load(Relaxed);
@@ -219,13 +236,14 @@ impl Meter {
             let rate = if is_first { rate } else { last.rate + weight * (rate - last.rate) };
             *last = Sample { at: Instant::now(), bytes: sums.bytes, rate, active: last.active + apart };
         }
+        let (over, over_bytes) = (sums.entries + sums.passed, sums.bytes + sums.passed_bytes);
         let is_complete = self.totals.is_complete.load(Relaxed) || phase == Phase::Done;
         Progress {
             phase,
-            entries_done: sums.entries,
-            entries_total: self.totals.entries.load(Relaxed).max(sums.entries),
-            bytes_done: sums.bytes,
-            bytes_total: self.totals.bytes.load(Relaxed).max(sums.bytes),
+            entries_done: over,
+            entries_total: self.totals.entries.load(Relaxed).max(over),
+            bytes_done: over_bytes,
+            bytes_total: self.totals.bytes.load(Relaxed).max(over_bytes),
             bytes_on_device: None,
             is_total_growing: !is_complete,
             current: None,
@@ -251,7 +269,7 @@ impl Meter {
             0 => sums.small_nanoseconds as f64 / sums.bytes.max(1) as f64,
             bytes => sums.large_nanoseconds as f64 / bytes as f64,
         };
-        let entries = self.totals.entries.load(Relaxed).saturating_sub(sums.entries);
+        let entries = self.totals.entries.load(Relaxed).saturating_sub(sums.entries + sums.passed);
         let bytes = self.totals.large_bytes.load(Relaxed).saturating_sub(sums.large_bytes);
         let work = entries as f64 * a_small + bytes as f64 * a_byte;
         let workers = (busy as f64 / nanoseconds(active) as f64).max(0.5);

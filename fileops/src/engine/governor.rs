@@ -55,6 +55,14 @@ pub(super) struct Staff<D> {
 /// A directory, and perhaps an entry in it.
 type At<D> = (Arc<Node<D>>, Option<CString>);
 
+/// Why a worker leaves.
+pub(super) enum Leaves {
+    /// There is nothing left to do, or the operation is cancelled.
+    Done,
+    /// There are enough others; see [`Engine::dismisses`].
+    Dismissed,
+}
+
 /// What the others can see of a worker.
 pub(super) struct Seat<D> {
     thread: AtomicI32,
@@ -144,6 +152,7 @@ impl<V: Visitor> Engine<V> {
         let seat = Arc::new(Seat { thread: AtomicI32::new(thread::id()), is_busy, current });
         lock(&self.staff.seats).push(Arc::clone(&seat));
         let worked = catch_unwind(AssertUnwindSafe(|| Worker::new(Arc::clone(self), Arc::clone(&seat)).work()));
+        let is_dismissed = matches!(worked, Ok(Leaves::Dismissed));
         if worked.is_err() {
             // A defect of ours: the entry's failure is reported, and nobody waits for tasks that will not be done.
             self.job.fail(Error::new(
@@ -154,6 +163,9 @@ impl<V: Visitor> Engine<V> {
             self.job.control.cancel();
         }
         lock(&self.staff.seats).retain(|other| !Arc::ptr_eq(other, &seat));
+        if is_dismissed {
+            return;
+        }
         // Not below none: a worker may come after the driver did its work.
         let fewer = |count: usize| Some(count.saturating_sub(1));
         let left = self.staff.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer).unwrap_or(0);
@@ -173,8 +185,13 @@ impl<V: Visitor> Engine<V> {
         self.staff.is_waiting.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_overstaffed(&self) -> bool {
-        self.staff.count.load(Ordering::Relaxed) > self.wanted_workers()
+    /// Whether this worker is one too many. It is not counted from then on, so that not all of them go.
+    pub(super) fn dismisses(&self) -> bool {
+        let wanted = self.wanted_workers();
+        let fewer = |count| (count > wanted).then(|| count - 1);
+        let Ok(count) = self.staff.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer) else { return false };
+        self.job.workers.store(count - 1, Ordering::Relaxed);
+        true
     }
 
     /// A directory that its finder keeps is a task too.
@@ -213,6 +230,10 @@ impl<V: Visitor> Engine<V> {
                 // The system has no thread for us: the count is of workers that never came.
                 self.work();
                 continue;
+            }
+            if self.staff.count.load(Ordering::Acquire) == 0 {
+                // A last resort: work is left and nobody is at it.
+                self.add_workers(1);
             }
             if let Some(share) = self.share_waiting() {
                 (looks, waiting) = (looks + 1, waiting + share);

@@ -1,13 +1,13 @@
 //! One worker: takes a directory, lists it, does its entries, goes on with the first directory it found.
 
-use super::governor::Seat;
+use super::governor::{Leaves, Seat};
 use super::node::{self, End, Node, Side};
 use super::queue::Task;
 use super::{Engine, Enter, Entry, Root, Stop, Visit, Visitor};
 use crate::control::lock;
 use crate::error::{Action, During, Error, Refusal};
 use crate::operation::Job;
-use crate::progress::Counters;
+use crate::progress::{Counters, Mark, add};
 use crate::sys::list::{self, Batch};
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
@@ -37,7 +37,12 @@ pub(crate) struct Worker<V: Visitor> {
     space: Box<[MaybeUninit<u8>]>,
     /// Directories that were found in the one being listed.
     found: Vec<Arc<Node<V::Dir>>>,
+    /// Since when the time of small entries was not added up.
+    mark: Mark,
 }
+
+/// How many entries pass between two looks at the clock, where an entry takes microseconds.
+const LAP: usize = 64;
 
 /// Enough for a small file in one read, small enough for the processor's own memory.
 pub(crate) const BUFFER: usize = 256 << 10;
@@ -47,26 +52,27 @@ impl<V: Visitor> Worker<V> {
         let counters = engine.job.meter.counters();
         let (names, value, found) = Default::default();
         let space = vec![MaybeUninit::uninit(); list::LIST_BYTES].into_boxed_slice();
-        Worker { engine, counters, seat, buffer: Vec::new(), names, value, space, found }
+        let mark = counters.mark();
+        Worker { engine, counters, seat, buffer: Vec::new(), names, value, space, found, mark }
     }
 
     /// Works until nothing is left, the operation is cancelled, or there are more workers than needed.
-    pub(super) fn work(&mut self) {
+    pub(super) fn work(&mut self) -> Leaves {
         let engine = Arc::clone(&self.engine);
         let mut kept = None;
         loop {
             let task = match kept.take() {
                 Some(node) => Task::Dir(node, None),
-                None if engine.is_overstaffed() => return,
+                None if engine.dismisses() => return Leaves::Dismissed,
                 None => match engine.next() {
                     Ok(Some(task)) => task,
-                    Ok(None) | Err(_) => return,
+                    Ok(None) | Err(_) => return Leaves::Done,
                 },
             };
             if engine.job.checkpoint().is_err() {
-                return;
+                return Leaves::Done;
             }
-            let mark = self.counters.mark();
+            self.mark = self.counters.mark();
             self.seat.set_busy(true);
             match task {
                 Task::Dir(node, begun) => kept = self.list(node, begun),
@@ -79,7 +85,7 @@ impl<V: Visitor> Worker<V> {
                 Task::Root(index) => kept = self.root(index),
             }
             self.seat.set_busy(false);
-            self.counters.add_small(&mark);
+            self.counters.add_small(&self.mark);
             engine.task_done();
         }
     }
@@ -131,6 +137,7 @@ impl<V: Visitor> Worker<V> {
             Ok(value) => Some(value),
             Err(Stop::Failed(error)) => {
                 node.set_failed();
+                add(&self.counters.passed, 1);
                 self.engine.job.fail(error);
                 None
             }
@@ -253,6 +260,11 @@ impl<V: Visitor> Worker<V> {
             let (name, kind) = batch.get(index);
             self.one(node, name, kind);
             index += 1;
+            if index % LAP == 0 || engine.is_waiting() {
+                // The time left is known while a long list is worked on, not only after it.
+                self.counters.add_small(&self.mark);
+                self.mark = self.counters.mark();
+            }
         }
         batch
     }

@@ -110,6 +110,7 @@ impl Count {
                 let counters = &worker.counters;
                 add(&counters.entries, 1);
                 add(&counters.bytes, bytes);
+                add(&counters.file_bytes, bytes);
                 add(&counters.allocated, allocated);
                 let kind = match stat.kind() {
                     FileType::RegularFile => &counters.files,

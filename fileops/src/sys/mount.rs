@@ -32,9 +32,34 @@ impl FsKind {
         [PROC, SYSFS, DEBUGFS, TRACEFS, CGROUP, CGROUP2, SECURITYFS, CONFIGFS].contains(&self.magic)
     }
 
-    /// Some FUSE file systems give size 0 for files they make up while they are read.
+    /// Whether a file of size 0 may have contents all the same: what is made up while it is read often has no size. Only
+    /// file systems that keep files are believed.
     pub(crate) fn may_hide_sizes(self) -> bool {
-        self.is_pseudo() || self.is_fuse()
+        const KEEPERS: [u64; 22] = [
+            0xef53,      // ext2, ext3, ext4
+            0x5846_5342, // XFS
+            0x9123_683e, // btrfs
+            0xf2f5_2010, // F2FS
+            0x0102_1994, // tmpfs
+            0x8584_58f6, // ramfs
+            0x794c_7630, // overlayfs
+            0x2fc1_2fc1, // ZFS
+            0xca45_1a4e, // bcachefs
+            0x3153_464a, // JFS
+            0x5265_4973, // ReiserFS
+            0x3434,      // NILFS
+            0x6969,      // NFS
+            0xff53_4d42, // CIFS
+            0xfe53_4d42, // SMB2
+            0x00c3_6400, // Ceph
+            0x4d44,      // FAT
+            0x2011_bab0, // exFAT
+            0x7366_746e, // NTFS3
+            0x9660,      // ISO 9660
+            0x1501_3346, // UDF
+            0x7371_7368, // SquashFS
+        ];
+        !KEEPERS.contains(&self.magic)
     }
 
     pub(crate) fn is_fuse(self) -> bool {

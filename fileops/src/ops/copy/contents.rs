@@ -83,7 +83,8 @@ impl Copying {
     pub(super) fn copy_contents(&self, worker: &mut Worker<Self>, file: &mut File) -> Visit {
         let size = file.stat.size;
         if file.route.source.may_hide_sizes() && (size == 0 || file.route.source.is_pseudo()) {
-            return self.copy_until_end(worker, file);
+            file.stat.size = self.copy_until_end(worker, file)?;
+            return Ok(());
         }
         if size == 0 {
             return Ok(());
@@ -165,8 +166,8 @@ impl Copying {
         Ok(())
     }
 
-    /// A file whose size says nothing.
-    fn copy_until_end(&self, worker: &mut Worker<Self>, file: &File) -> Visit {
+    /// A file whose size says nothing. Gives the size that it had.
+    fn copy_until_end(&self, worker: &mut Worker<Self>, file: &File) -> Visit<u64> {
         let mut buffer = std::mem::take(&mut worker.buffer);
         let copied = (|| {
             let mut total = 0;
@@ -175,7 +176,7 @@ impl Copying {
                 let count = data::read(&file.source, &mut buffer).map_err(|error| file.error(Action::Read, error))?;
                 total += count as u64;
                 if count == 0 {
-                    return Ok(());
+                    return Ok(total);
                 }
                 if total > PSEUDO_MAX {
                     return Err(file.error(Action::Read, Refusal::TooLarge));

@@ -347,6 +347,7 @@ impl Copying {
         match stat.kind() {
             FileType::RegularFile => {
                 add(&counters.files, 1);
+                add(&counters.file_bytes, stat.size);
                 add(&counters.allocated, stat.allocated);
             }
             FileType::Symlink => add(&counters.symlinks, 1),

@@ -142,7 +142,7 @@ impl Copying {
         match linked {
             Ok((draft, ())) => {
                 // The link counts as done by itself: its file was done before.
-                let single = Stat { links: 1, allocated: 0, ..*stat };
+                let single = Stat { links: 1, size: 0, allocated: 0, ..*stat };
                 let spot = spot.clone();
                 Some(self.place(worker, dir, entry.name, spot, draft, &single))
             }

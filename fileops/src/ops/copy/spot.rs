@@ -8,11 +8,13 @@ use crate::conflict::{self, OnConflict};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
+use crate::progress::{LARGE, add};
 use crate::sys::attributes;
 use crate::sys::stat::{Id, Stat};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 impl Copying {
     /// The name of an entry at the target, by rule.
@@ -60,11 +62,18 @@ impl Copying {
             }
             return Ok(Some(Spot::Replace(wanted, old)));
         }
+        if stat.is_file() && stat.links < 2 {
+            add(&worker.counters.passed_bytes, stat.size);
+            if stat.size > LARGE {
+                worker.counters.add_large(stat.size, Duration::ZERO);
+            }
+        }
         self.skip(worker, entry, &wanted).map(|()| None)
     }
 
     pub(super) fn skip(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>, wanted: &CStr) -> Visit {
         let source = entry.dir.path_of(End::Source, entry.name);
+        add(&worker.counters.passed, 1);
         worker.job().skip(source, entry.dir.path_of(End::Target, wanted));
         Ok(())
     }
