@@ -131,13 +131,19 @@ impl Journal {
         let dir = directory().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
         let path = dir.join(format!("{}.journal", self.id));
-        let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
+        // Nobody may see it before it is locked.
+        let unseen = dir.join(format!("{}.new", self.id));
+        let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&unseen)?;
         locks::try_lock(&file)?;
         let process = std::process::id().to_string();
         let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let seconds = time.as_secs().to_string();
         let header = [HEADER, VERSION, self.verb, &process, &seconds].map(str::as_bytes);
-        file.write_all(&line(&header))?;
+        let begun = file.write_all(&line(&header)).and_then(|()| fs::rename(&unseen, &path));
+        if let Err(error) = begun {
+            let _ = fs::remove_file(&unseen);
+            return Err(error);
+        }
         Ok((file, path))
     }
 }

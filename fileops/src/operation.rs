@@ -45,7 +45,9 @@ impl Operation {
 
     /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)).
     pub fn resume(&self) {
-        *lock(&self.job.shortage) = None;
+        // Under the lock, so that no shortage is forgotten of which nobody was told.
+        let mut shortage = lock(&self.job.shortage);
+        *shortage = None;
         self.job.control.resume();
     }
 
@@ -363,8 +365,7 @@ impl Job {
         match self.on_shortage {
             OnShortage::Warn => Ok(false),
             OnShortage::Pause => {
-                lock(&self.shortage).get_or_insert_with(shortage);
-                self.control.pause();
+                self.pause_for(shortage);
                 self.control.checkpoint()?;
                 Ok(true)
             }
@@ -378,9 +379,14 @@ impl Job {
         }
         self.note(NoteKind::MayNotFit, None, || shortage.path.clone());
         if self.on_shortage == OnShortage::Pause {
-            lock(&self.shortage).get_or_insert(shortage);
-            self.control.pause();
+            self.pause_for(|| shortage);
         }
+    }
+
+    fn pause_for(&self, shortage: impl FnOnce() -> Shortage) {
+        let mut known = lock(&self.shortage);
+        known.get_or_insert_with(shortage);
+        self.control.pause();
     }
 
     /// How the reader learns the path a worker has before it.

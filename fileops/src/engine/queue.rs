@@ -31,11 +31,9 @@ impl<V: Visitor> Engine<V> {
         queue.extend(tasks);
         self.queued.store(queue.len(), Ordering::SeqCst);
         drop(queue);
-        if self.job.control.idle() > 0 {
-            self.job.control.wake(count);
-        } else {
-            self.add_workers(count);
-        }
+        let idle = self.job.control.idle();
+        self.job.control.wake(count);
+        self.add_workers(count.saturating_sub(idle));
     }
 
     /// The next task, or `None` when all work is over.

@@ -29,7 +29,31 @@ pub(crate) fn set_mode_at(dir: impl AsFd, name: &CStr, mode: u32) -> io::Result<
         return Err(io::Error::from_raw_os_error(libc::ELOOP));
     }
     let path = descriptor_path(&file);
-    again(|| fs::chmodat(fs::CWD, &*path, Mode::from_raw_mode(mode), AtFlags::empty()))
+    match again(|| fs::chmodat(fs::CWD, &*path, Mode::from_raw_mode(mode), AtFlags::empty())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => set_mode_without_proc(dir, name, mode),
+        answer => answer,
+    }
+}
+
+/// For a name that was just seen not to be a link. Before Linux 6.6 the look and the call are two.
+#[allow(unsafe_code)]
+fn set_mode_without_proc(dir: impl AsFd, name: &CStr, mode: u32) -> io::Result<()> {
+    /// The same on all architectures but Alpha. Source: fchmodat(2), include/uapi/asm-generic/unistd.h.
+    const FCHMODAT2: libc::c_long = 452;
+    // SAFETY: the descriptor is borrowed for the length of the call, the name ends with a NUL, and nothing is written to
+    // memory of ours.
+    let answer = unsafe {
+        libc::syscall(FCHMODAT2, dir.as_fd().as_raw_fd(), name.as_ptr(), mode, libc::AT_SYMLINK_NOFOLLOW)
+    };
+    match answer {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ENOSYS) => {
+                again(|| fs::chmodat(&dir, name, Mode::from_raw_mode(mode), AtFlags::empty()))
+            }
+            error => Err(error),
+        },
+    }
 }
 
 pub(crate) fn set_times(file: impl AsFd, accessed: Time, modified: Time) -> io::Result<()> {

@@ -1,12 +1,18 @@
 //! Mounted file systems: which one serves a path, what kind it is, how much room it has.
 
 use super::again;
+use super::stat::Stat;
 use rustix::fs;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+
+const NFS: u64 = 0x6969;
+const CIFS: u64 = 0xff53_4d42;
+const SMB2: u64 = 0xfe53_4d42;
+const CEPH: u64 = 0x00c3_6400;
 
 /// What is known of a kind of file system before the first call to it. Source of the numbers: statfs(2), linux/magic.h.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,10 +54,10 @@ impl FsKind {
             0x3153_464a, // JFS
             0x5265_4973, // ReiserFS
             0x3434,      // NILFS
-            0x6969,      // NFS
-            0xff53_4d42, // CIFS
-            0xfe53_4d42, // SMB2
-            0x00c3_6400, // Ceph
+            NFS,
+            CIFS,
+            SMB2,
+            CEPH,
             0x4d44,      // FAT
             0x2011_bab0, // exFAT
             0x7366_746e, // NTFS3
@@ -99,14 +105,15 @@ impl FsKind {
         self.is_vfat().then_some(u32::MAX.into())
     }
 
+    /// Where a write may fail after it was said to be done.
+    pub(crate) fn may_fail_at_close(self) -> bool {
+        self.is_fuse() || [NFS, CIFS, SMB2, CEPH].contains(&self.magic)
+    }
+
     /// Where copy_file_range is more than read and write inside the kernel: the blocks are shared, or the server copies.
     pub(crate) fn copies_by_itself(self) -> bool {
         const BTRFS: u64 = 0x9123_683e;
         const XFS: u64 = 0x5846_5342;
-        const NFS: u64 = 0x6969;
-        const CIFS: u64 = 0xff53_4d42;
-        const SMB2: u64 = 0xfe53_4d42;
-        const CEPH: u64 = 0x00c3_6400;
         self.is_fuse() || [BTRFS, XFS, NFS, CIFS, SMB2, CEPH].contains(&self.magic)
     }
 }
@@ -123,15 +130,18 @@ impl FsKind {
     }
 }
 
-/// Bytes that an ordinary user may still write.
+/// Bytes that an ordinary user may still write; the most there can be where the file system does not tell.
 pub(crate) fn free_bytes(dir: impl AsFd) -> io::Result<u64> {
     let stat = again(|| fs::fstatvfs(&dir))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    // One that has no blocks at all does not count them (ramfs, some FUSE).
+    Ok(if stat.f_blocks == 0 { u64::MAX } else { stat.f_bavail.saturating_mul(stat.f_frsize) })
 }
 
 /// One line of /proc/self/mountinfo. Source: proc_pid_mountinfo(5).
 #[derive(Clone, Debug)]
 pub(crate) struct Mount {
+    /// As `Stat::mount` has it.
+    id: u64,
     pub(crate) device: (u32, u32),
     pub(crate) point: PathBuf,
     pub(crate) kind: String,
@@ -185,10 +195,12 @@ impl Watched {
 
 fn parse(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let device = std::str::from_utf8(fields.by_ref().nth(2)?).ok()?.split_once(':')?;
+    let id = std::str::from_utf8(fields.by_ref().next()?).ok()?.parse().ok()?;
+    let device = std::str::from_utf8(fields.by_ref().nth(1)?).ok()?.split_once(':')?;
     let point = PathBuf::from(unescaped(fields.by_ref().nth(1)?));
     let mut after = fields.skip_while(|&field| field != b"-").skip(1);
     Some(Mount {
+        id,
         device: (device.0.parse().ok()?, device.1.parse().ok()?),
         point,
         kind: String::from_utf8_lossy(after.next()?).into_owned(),
@@ -222,7 +234,10 @@ pub(crate) fn lasting_name(dir: impl AsFd, path: &Path) -> String {
         return format!("uuid:{uuid}");
     }
     let table = table().unwrap_or_default();
-    match serving(&table, path) {
+    let id = Stat::of_dir(&dir).map_or(0, |stat| stat.mount);
+    // Before Linux 5.8 the path has to do.
+    let known = table.iter().find(|mount| id != 0 && mount.id == id);
+    match known.or_else(|| serving(&table, &std::path::absolute(path).ok()?)) {
         Some(mount) => format!("{}:{}", mount.kind, mount.source.as_bytes().escape_ascii()),
         None => "unknown".to_owned(),
     }
@@ -242,7 +257,7 @@ fn uuid(dir: impl AsFd) -> Option<String> {
     let answer: FsUuid =
         unsafe { rustix::ioctl::ioctl(dir, rustix::ioctl::Getter::<FS_IOC_GETFSUUID, FsUuid>::new()) }.ok()?;
     let used = answer.uuid.get(..usize::from(answer.length))?;
-    (!used.is_empty()).then(|| used.iter().map(|byte| format!("{byte:02x}")).collect())
+    used.iter().any(|&byte| byte != 0).then(|| used.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Whether the device under a mount has a head that must travel. Virtual disks say so without having one.
@@ -267,7 +282,7 @@ mod tests {
         let line =
             br"36 35 98:0 /mnt1 /mnt\040two rw,noatime master:1 shared:2 - ext3 /dev/ro\134ot rw,errors=continue";
         let mount = parse(line).unwrap();
-        assert_eq!(mount.device, (98, 0));
+        assert_eq!((mount.id, mount.device), (36, (98, 0)));
         assert_eq!(mount.point, Path::new("/mnt two"));
         assert_eq!(mount.kind, "ext3");
         assert_eq!(mount.source, "/dev/ro\\ot");

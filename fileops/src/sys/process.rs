@@ -2,6 +2,7 @@
 
 use rustix::process::{Resource, getrlimit};
 use std::fs;
+use std::sync::OnceLock;
 
 /// The effective user and group of new files.
 pub(crate) fn effective_ids() -> (u32, u32) {
@@ -19,4 +20,10 @@ pub(crate) fn umask() -> u32 {
 /// How many descriptors the process may have open.
 pub(crate) fn descriptor_limit() -> usize {
     getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Whether descriptors can be named, as `/proc/self/fd` does: not in every chroot.
+pub(crate) fn has_proc() -> bool {
+    static HAS_PROC: OnceLock<bool> = OnceLock::new();
+    *HAS_PROC.get_or_init(|| fs::metadata("/proc/self/fd").is_ok())
 }

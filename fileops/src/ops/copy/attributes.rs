@@ -168,7 +168,14 @@ impl Copying {
         match attributes::xattr_names(from, names) {
             Ok(()) => {}
             Err(error) if crate::sys::is_unsupported(&error) => {
-                route.no_attributes();
+                // Said of a link, it is about links.
+                if from_path.is_none() {
+                    route.no_attributes();
+                }
+                return Ok(false);
+            }
+            Err(error) if is_refused(&error) => {
+                worker.job().note(NoteKind::AttributesNotKept, Some(&error), path);
                 return Ok(false);
             }
             // A link seen through /proc where there is none.

@@ -8,7 +8,7 @@ use crate::engine::{self, End, Node};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Journal, Stage};
 use crate::sys::stat::{Id, Stat};
-use crate::sys::{data, name, open};
+use crate::sys::{data, name, open, process};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
@@ -198,7 +198,9 @@ impl Draft {
     ) -> Result<(Draft, OwnedFd)> {
         if let Spot::New(_) = spot {
             // A file without a name needs no cleaning up after a kill; a large one has a name, so that it can be resumed.
-            if size <= UNNAMED_MAX {
+            // Where errors may come as late as the close, the file is closed before it gets its name.
+            let may_be_unnamed = process::has_proc() && !node.data.route().target.may_fail_at_close();
+            if size <= UNNAMED_MAX && may_be_unnamed {
                 if let Ok(file) = open::create_unnamed(&*dir, mode) {
                     return Ok((Draft { dir, on_disk: OnDisk::Unnamed }, file));
                 }
