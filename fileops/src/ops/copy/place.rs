@@ -281,12 +281,16 @@ impl Draft {
 
     /// Takes the place of an old file in one step, which must still be the file that was seen there.
     fn exchange(&mut self, name: &CStr, old: &Stat) -> io::Result<()> {
-        let OnDisk::Staged(ledger, staged) = std::mem::replace(&mut self.on_disk, OnDisk::Nothing) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        // From here on the stage's name may be that of somebody's old file: nothing is removed unless it is known what it is.
-        match name::exchange(&*self.dir, staged.name(), &*self.dir, name) {
+        let OnDisk::Staged(ledger, staged) = &self.on_disk else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let (ledger, staged) = (Arc::clone(ledger), Arc::clone(staged));
+        if staged.id().is_none() {
+            // Without knowing which file is ours it could not be told whose is where after the exchange.
+            ledger.made(&staged, Stat::at(&*self.dir, staged.name())?.id);
+        }
+        match self.until_done(&staged, name, || name::exchange(&*self.dir, staged.name(), &*self.dir, name)) {
             Ok(()) => {
+                // The stage's name may be that of somebody's old file now: nothing is removed unless it is known what it is.
+                self.on_disk = OnDisk::Nothing;
                 let displaced = Stat::at(&*self.dir, staged.name())?;
                 if !displaced.is_unchanged(old) || displaced.is_dir() {
                     name::exchange(&*self.dir, staged.name(), &*self.dir, name)?;
@@ -298,25 +302,42 @@ impl Draft {
                 }
                 Ok(())
             }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {
-                let replaced = Stat::at(&*self.dir, name).and_then(|now| {
-                    if !now.is_unchanged(old) || now.is_dir() {
-                        return Err(Refusal::TargetChanged.into());
-                    }
-                    name::rename(&*self.dir, staged.name(), &*self.dir, name)
-                });
-                match replaced {
-                    Ok(()) => ledger.gone(&staged),
-                    Err(_) => self.on_disk = OnDisk::Staged(ledger, staged),
+            Err(error) if cannot_exchange(&error) => {
+                let now = Stat::at(&*self.dir, name)?;
+                if !now.is_unchanged(old) || now.is_dir() {
+                    return Err(Refusal::TargetChanged.into());
                 }
-                replaced
+                self.until_done(&staged, name, || name::rename(&*self.dir, staged.name(), &*self.dir, name))?;
+                self.forget();
+                Ok(())
             }
-            Err(error) => {
-                self.on_disk = OnDisk::Staged(ledger, staged);
-                Err(error)
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a call that gives a stage its name, once: its reply can be lost, and an interrupted one may have been made.
+    /// What has the name then tells.
+    fn until_done(&self, staged: &Staged, name: &CStr, call: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let mut attempts = 0;
+        loop {
+            let Err(error) = call() else { return Ok(()) };
+            if cannot_exchange(&error) {
+                return Err(error);
+            }
+            match Stat::at(&*self.dir, name) {
+                Ok(now) if staged.id() == Some(now.id) => return Ok(()),
+                Ok(_) if error.kind() == io::ErrorKind::Interrupted && attempts < ATTEMPTS => attempts += 1,
+                _ => return Err(error),
             }
         }
     }
+}
+
+/// How often a call is made that was interrupted and did nothing.
+const ATTEMPTS: usize = 100;
+
+fn cannot_exchange(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
 
 /// Above this a new file has a name of ours while it is written: DESIGN's limit between "again" and "resume".
@@ -334,7 +355,9 @@ impl Drop for Draft {
                 let is_ours = |stat: &Stat| staged.id().is_none_or(|id| id == stat.id);
                 let removed = match found {
                     Ok(stat) if is_ours(&stat) => name::unlink(&*self.dir, staged.name()),
-                    found => found.map(|_| ()),
+                    // The old file, if the answer to the exchange was lost: it stays, and the report says so.
+                    Ok(_) => return,
+                    Err(error) => Err(error),
                 };
                 if removed.is_ok() || removed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
                     ledger.gone(&staged);
