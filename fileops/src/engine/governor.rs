@@ -28,7 +28,7 @@ const LOOK_LAST: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 4;
 
 /// After a cancel, how long calls that are under way are waited for. They cannot be interrupted.
-const GRACE: Duration = Duration::from_millis(500);
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
 /// How long the first worker may take to start before the driver does the work itself.
 const NO_THREAD_AFTER: Duration = Duration::from_millis(100);
@@ -52,14 +52,19 @@ pub(super) struct Staff<D> {
     has_started: AtomicBool,
 }
 
-/// A directory, and perhaps an entry in it.
-type At<D> = (Arc<Node<D>>, Option<CString>);
-
 /// What the others can see of a worker.
 pub(super) struct Seat<D> {
     thread: AtomicI32,
     is_busy: AtomicBool,
-    pub(super) current: Mutex<Option<At<D>>>,
+    pub(super) current: Mutex<Option<Current<D>>>,
+}
+
+/// What a worker has before it.
+pub(super) enum Current<D> {
+    /// A source the caller named, which may not even be open.
+    Root(PathBuf),
+    /// A directory, and perhaps an entry in it.
+    Entry(Arc<Node<D>>, Option<CString>),
 }
 
 impl<D: Send + Sync + 'static> Seat<D> {
@@ -69,10 +74,10 @@ impl<D: Send + Sync + 'static> Seat<D> {
 
     fn path(&self) -> Option<PathBuf> {
         let current = lock(&self.current);
-        let (node, name) = current.as_ref()?;
-        Some(match name {
-            Some(name) => node.path_of(End::Source, name),
-            None => node.path(End::Source),
+        Some(match current.as_ref()? {
+            Current::Root(path) => path.clone(),
+            Current::Entry(node, Some(name)) => node.path_of(End::Source, name),
+            Current::Entry(node, None) => node.path(End::Source),
         })
     }
 }

@@ -47,7 +47,7 @@ impl Leftover {
             return Err(vec![Error::new(Action::Remove, &self.path, refused)]);
         }
         let dir = remove::dir(&self.dir).map_err(|error| vec![error])?;
-        remove::entry(&dir, self.dir.clone(), &self.name, self.id, Pool::global())
+        remove::entry(&dir, self.dir.clone(), &self.name, self.id, Pool::global(), &Arc::default())
     }
 }
 
@@ -172,6 +172,10 @@ impl Visitor for Search {
 
     fn roots(&self) -> usize {
         1
+    }
+
+    fn root_path(&self, _: usize) -> PathBuf {
+        self.root.clone()
     }
 
     fn root(&self, _: &mut Worker<Self>, _: usize) -> Visit<Root<Self>> {
