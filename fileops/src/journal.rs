@@ -232,20 +232,40 @@ pub(crate) struct Recorded {
 
 /// All journals whose process is gone. Damaged ones give what could be read of them.
 pub(crate) fn interrupted() -> io::Result<Vec<Interrupted>> {
+    let mut found = Vec::new();
+    for path in journals()? {
+        found.extend(read(&path)?);
+    }
+    found.sort_by_key(|journal| journal.started);
+    Ok(found)
+}
+
+/// The stages in all journals, those of running operations too: for a look only.
+pub(crate) fn recorded() -> io::Result<Vec<Recorded>> {
+    let mut found = Vec::new();
+    for path in journals()? {
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            bytes => found.extend(parse(&bytes?).into_iter().flat_map(|(_, _, stages)| stages)),
+        }
+    }
+    Ok(found)
+}
+
+fn journals() -> io::Result<Vec<PathBuf>> {
     let Some(dir) = directory() else { return Ok(Vec::new()) };
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut found = Vec::new();
+    let mut paths = Vec::new();
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "journal") {
-            found.extend(read(&path)?);
+            paths.push(path);
         }
     }
-    found.sort_by_key(|journal| journal.started);
-    Ok(found)
+    Ok(paths)
 }
 
 /// `None` for a journal in use, or gone meanwhile, or of a version that we do not know.

@@ -113,11 +113,7 @@ impl Counters {
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        Mark {
-            at: Instant::now(),
-            entries: self.over(),
-            large_nanoseconds: self.large_nanoseconds.load(Relaxed),
-        }
+        Mark { at: Instant::now(), entries: self.over(), large_nanoseconds: self.large_nanoseconds.load(Relaxed) }
     }
 }
 

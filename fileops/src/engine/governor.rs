@@ -28,7 +28,7 @@ const LOOK_LAST: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 4;
 
 /// After a cancel, how long calls that are under way are waited for. They cannot be interrupted.
-const GRACE: Duration = Duration::from_millis(500);
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
 /// How long the first worker may take to start before the driver does the work itself.
 const NO_THREAD_AFTER: Duration = Duration::from_millis(100);
@@ -47,13 +47,11 @@ pub(super) struct Staff<D> {
     /// Workers that have started or are about to, and have not ended.
     count: AtomicUsize,
     wanted: AtomicUsize,
+    fewest: usize,
     most: usize,
     is_waiting: AtomicBool,
     has_started: AtomicBool,
 }
-
-/// A directory, and perhaps an entry in it.
-type At<D> = (Arc<Node<D>>, Option<CString>);
 
 /// Why a worker leaves.
 pub(super) enum Leaves {
@@ -67,7 +65,15 @@ pub(super) enum Leaves {
 pub(super) struct Seat<D> {
     thread: AtomicI32,
     is_busy: AtomicBool,
-    pub(super) current: Mutex<Option<At<D>>>,
+    pub(super) current: Mutex<Option<Current<D>>>,
+}
+
+/// What a worker has before it.
+pub(super) enum Current<D> {
+    /// A source the caller named, which may not even be open.
+    Root(PathBuf),
+    /// A directory, and perhaps an entry in it.
+    Entry(Arc<Node<D>>, Option<CString>),
 }
 
 impl<D: Send + Sync + 'static> Seat<D> {
@@ -77,10 +83,10 @@ impl<D: Send + Sync + 'static> Seat<D> {
 
     fn path(&self) -> Option<PathBuf> {
         let current = lock(&self.current);
-        let (node, name) = current.as_ref()?;
-        Some(match name {
-            Some(name) => node.path_of(End::Source, name),
-            None => node.path(End::Source),
+        Some(match current.as_ref()? {
+            Current::Root(path) => path.clone(),
+            Current::Entry(node, Some(name)) => node.path_of(End::Source, name),
+            Current::Entry(node, None) => node.path(End::Source),
         })
     }
 }
@@ -90,7 +96,7 @@ impl<D: Send + Sync + 'static> Seat<D> {
 pub(crate) fn run<V: Visitor>(visitor: V, job: &Arc<Job>, pool: &Pool, workers: Workers) -> (Arc<Engine<V>>, bool) {
     let limit = process::descriptor_limit();
     let most = descriptors::most_workers(limit);
-    let (wanted, most) = match workers {
+    let (fewest, most) = match workers {
         _ if !pool.has_threads() => (1, 1),
         Workers::Adapt => (thread::cores().min(most), MOST.max(thread::cores()).min(most)),
         Workers::Fixed(count) => (count.clamp(1, most), count.clamp(1, most)),
@@ -109,7 +115,8 @@ pub(crate) fn run<V: Visitor>(visitor: V, job: &Arc<Job>, pool: &Pool, workers: 
         staff: Staff {
             seats: Mutex::default(),
             count: AtomicUsize::new(0),
-            wanted: AtomicUsize::new(wanted),
+            wanted: AtomicUsize::new(fewest),
+            fewest,
             most,
             is_waiting: AtomicBool::new(false),
             has_started: AtomicBool::new(false),
@@ -267,12 +274,11 @@ impl<V: Visitor> Engine<V> {
 
     /// Doubles the workers while most of them wait and all are busy; halves them when hardly one does.
     fn adapt(self: &Arc<Self>, waiting: f64) -> bool {
-        let (wanted, most) = (self.wanted_workers(), self.staff.most);
-        let fewest = thread::cores().min(most);
+        let (wanted, fewest, most) = (self.wanted_workers(), self.staff.fewest, self.staff.most);
         let is_busy = self.job.control.idle() == 0;
         let better = match waiting {
             share if share >= 0.5 && is_busy => (wanted * 2).min(most),
-            share if share <= 0.1 => (wanted / 2).max(fewest.min(wanted)),
+            share if share <= 0.1 => (wanted / 2).max(fewest),
             _ => wanted,
         };
         self.staff.is_waiting.store(better > fewest, Ordering::Relaxed);

@@ -11,7 +11,7 @@ mod node;
 mod queue;
 mod worker;
 
-pub(crate) use governor::{Workers, run};
+pub(crate) use governor::{GRACE, Workers, run};
 pub(crate) use node::{End, Node, Side, os};
 pub(crate) use worker::{BUFFER, Worker};
 
@@ -27,6 +27,7 @@ use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
@@ -100,6 +101,9 @@ pub(crate) trait Visitor: Send + Sync + Sized + 'static {
 
     /// How many roots there are.
     fn roots(&self) -> usize;
+
+    /// What the caller called a root, for reports.
+    fn root_path(&self, index: usize) -> PathBuf;
 
     /// Opens a root.
     fn root(&self, worker: &mut Worker<Self>, index: usize) -> Visit<Root<Self>>;

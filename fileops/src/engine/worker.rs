@@ -1,6 +1,6 @@
 //! One worker: takes a directory, lists it, does its entries, goes on with the first directory it found.
 
-use super::governor::{Leaves, Seat};
+use super::governor::{Current, Leaves, Seat};
 use super::node::{self, End, Node, Side};
 use super::queue::Task;
 use super::{Engine, Enter, Entry, Root, Stop, Visit, Visitor};
@@ -106,7 +106,7 @@ impl<V: Visitor> Worker<V> {
 
     /// Says which file a reader should see; until the next directory.
     pub(crate) fn show(&self, node: &Arc<Node<V::Dir>>, name: Option<&CStr>) {
-        *lock(&self.seat.current) = Some((Arc::clone(node), name.map(CStr::to_owned)));
+        *lock(&self.seat.current) = Some(Current::Entry(Arc::clone(node), name.map(CStr::to_owned)));
     }
 
     /// How many workers there could be to help with something large.
@@ -172,6 +172,7 @@ impl<V: Visitor> Worker<V> {
 
     fn root(&mut self, index: usize) -> Option<Arc<Node<V::Dir>>> {
         let engine = Arc::clone(&self.engine);
+        *lock(&self.seat.current) = Some(Current::Root(engine.visitor.root_path(index)));
         match engine.visitor.root(self, index) {
             Ok(Root::Contents(node)) => self.list(node, None),
             Ok(Root::Entry(node, name)) => {

@@ -141,6 +141,10 @@ impl Visitor for Count {
         self.roots.len()
     }
 
+    fn root_path(&self, index: usize) -> PathBuf {
+        self.roots[index].clone()
+    }
+
     fn root(&self, _: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
         let (side, name) = source::open(&self.roots[index])?;
         Ok(Root::Entry(Node::top(side, None, ()), name))

@@ -8,11 +8,15 @@ use crate::error::{Action, During, Error, Result};
 use crate::journal::{self, Interrupted, Recorded};
 use crate::operation::{Job, OnShortage, Outcome};
 use crate::pool::Pool;
+use crate::sys::list::{self, Batch};
 use crate::sys::mount;
+use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -47,7 +51,7 @@ impl Leftover {
             return Err(vec![Error::new(Action::Remove, &self.path, refused)]);
         }
         let dir = remove::dir(&self.dir).map_err(|error| vec![error])?;
-        remove::entry(&dir, self.dir.clone(), &self.name, self.id, Pool::global())
+        remove::entry(&dir, self.dir.clone(), &self.name, self.id, Pool::global(), &Arc::default())
     }
 }
 
@@ -106,10 +110,13 @@ fn look(journal: &Interrupted, stage: &Recorded) -> io::Result<Option<Leftover>>
         wanted: Some(stage.dir.join(engine::os(&stage.wanted))),
         verb: Some(journal.verb.clone()),
         started: Some(journal.started),
-        // Without a recorded inode the operation ended between making the name and recording it: it is empty then.
-        is_ours: match stage.inode {
-            Some(inode) => inode == stat.id.ino,
-            None => stat.size == 0 && stat.is_file(),
+        // Without a recorded inode the operation ended between making the name and recording it: it has no contents then, or
+        // is one of several names of a file.
+        is_ours: match (stage.inode, stat.kind()) {
+            (Some(inode), _) => inode == stat.id.ino,
+            (None, FileType::RegularFile) => stat.size == 0 || stat.links > 1,
+            (None, FileType::Directory) => is_empty(&dir, &stage.name),
+            (None, _) => true,
         },
         id: stat.id,
         name: stage.name.clone(),
@@ -117,22 +124,29 @@ fn look(journal: &Interrupted, stage: &Recorded) -> io::Result<Option<Leftover>>
     }))
 }
 
+fn is_empty(dir: &OwnedFd, name: &CStr) -> bool {
+    let mut batch = Batch::default();
+    let listed = open::dir(dir, name, Follow::No).and_then(|file| {
+        let mut space = vec![MaybeUninit::uninit(); list::LIST_BYTES];
+        list::next(&file, &mut space, &mut batch)
+    });
+    listed.is_ok() && batch.len() == 0
+}
+
 /// Everything below `path` that has the name of a stage and is in no journal of this user's, such as on a medium that was
-/// written by another machine. Mounts below are searched too; stages themselves are not looked into.
+/// written by another machine. Stages of running operations are in their journals. Mounts below are searched too; stages themselves are not looked into.
 ///
 /// # Errors
 /// When a directory could not be listed, with what was found before.
 pub fn search(path: impl AsRef<Path>) -> std::result::Result<Vec<Leftover>, (Vec<Leftover>, Vec<Error>)> {
-    let known = journal::interrupted().unwrap_or_default();
-    let is_known = |leftover: &Leftover| {
-        let stages = known.iter().flat_map(|journal| &journal.stages);
-        stages.into_iter().any(|stage| stage.dir == leftover.dir && stage.name == leftover.name)
-    };
     let job = Job::new(OnShortage::Warn);
     let search = Search { root: path.as_ref().to_owned(), found: Mutex::default() };
     let (engine, _) = engine::run(search, &job, Pool::global(), Workers::Adapt);
     let mut found = std::mem::take(&mut *lock(&engine.visitor.found));
-    found.retain(|leftover| !is_known(leftover));
+    // Read after the walk: what was found is recorded by then. The same directory can have several paths, the name is unique.
+    let known = journal::recorded().during(Action::Journal, PathBuf::new);
+    let known = known.map_err(|error| (Vec::new(), vec![error]))?;
+    found.retain(|leftover| known.iter().all(|stage| stage.name != leftover.name));
     found.sort_by(|a, b| a.path.cmp(&b.path));
     let report = job.report(Outcome::Done);
     if report.failures.is_empty() { Ok(found) } else { Err((found, report.failures)) }
@@ -172,6 +186,10 @@ impl Visitor for Search {
 
     fn roots(&self) -> usize {
         1
+    }
+
+    fn root_path(&self, _: usize) -> PathBuf {
+        self.root.clone()
     }
 
     fn root(&self, _: &mut Worker<Self>, _: usize) -> Visit<Root<Self>> {

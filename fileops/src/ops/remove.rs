@@ -1,7 +1,7 @@
 //! Removes a tree of our own: a stage that is not wanted any more.
 
 use crate::control::lock;
-use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Stop, Visit, Visitor, Worker, Workers};
+use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error};
 use crate::operation::{Job, OnShortage};
 use crate::pool::Pool;
@@ -11,6 +11,7 @@ use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// Removes an entry with everything in it, if it is the file that `id` says. `true` when it is gone.
@@ -20,9 +21,11 @@ pub(crate) fn tree(
     name: &CStr,
     id: Option<Id>,
     pool: &Pool,
+    removed: &Arc<AtomicU64>,
 ) -> Result<(), Vec<Error>> {
     let job = Job::new(OnShortage::Warn);
-    let remove = Remove { dir: Mutex::new(Some(Arc::clone(dir))), path, name: name.to_owned(), id };
+    let removed = Arc::clone(removed);
+    let remove = Remove { dir: Mutex::new(Some(Arc::clone(dir))), path, name: name.to_owned(), id, removed };
     let (_, is_over) = engine::run(remove, &job, pool, Workers::Adapt);
     let report = job.report(crate::operation::Outcome::Done);
     if report.failures.is_empty() && is_over { Ok(()) } else { Err(report.failures) }
@@ -33,6 +36,7 @@ struct Remove {
     path: PathBuf,
     name: CString,
     id: Option<Id>,
+    removed: Arc<AtomicU64>,
 }
 
 impl Visitor for Remove {
@@ -41,6 +45,10 @@ impl Visitor for Remove {
 
     fn roots(&self) -> usize {
         1
+    }
+
+    fn root_path(&self, _: usize) -> PathBuf {
+        self.path.join(engine::os(&self.name))
     }
 
     fn root(&self, _: &mut Worker<Self>, _: usize) -> Visit<Root<Self>> {
@@ -74,6 +82,7 @@ impl Visitor for Remove {
         let path = || entry.dir.path_of(End::Source, entry.name);
         let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         name::unlink(&*dir, entry.name).during(Action::Remove, path)?;
+        self.removed.fetch_add(1, Relaxed);
         Ok(())
     }
 
@@ -88,7 +97,9 @@ impl Visitor for Remove {
         let path = || dir.path(End::Source);
         let above = worker.descriptor(parent, End::Source).during(Action::Open, path)?;
         let name = dir.side(End::Source).map(Side::name).expect("every directory has a source");
-        name::rmdir(&*above, name).during(Action::RemoveDir, path).map_err(Stop::from)
+        name::rmdir(&*above, name).during(Action::RemoveDir, path)?;
+        self.removed.fetch_add(1, Relaxed);
+        Ok(())
     }
 
     fn abandon_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<()>>) -> Visit {
@@ -96,16 +107,27 @@ impl Visitor for Remove {
     }
 }
 
-/// Removes one entry of any kind, if it is the file that `id` says.
-pub(crate) fn entry(dir: &Arc<OwnedFd>, path: PathBuf, name: &CStr, id: Id, pool: &Pool) -> Result<(), Vec<Error>> {
+/// Removes one entry of any kind, if it is the file that `id` says. Counts what is gone, so that others can see it go on.
+pub(crate) fn entry(
+    dir: &Arc<OwnedFd>,
+    path: PathBuf,
+    name: &CStr,
+    id: Id,
+    pool: &Pool,
+    removed: &Arc<AtomicU64>,
+) -> Result<(), Vec<Error>> {
     let full = path.join(engine::os(name));
     let stat = Stat::at(&**dir, name).during(Action::Stat, || full.clone()).map_err(|error| vec![error])?;
     if stat.id != id {
         return Err(vec![Error::new(Action::Remove, full, crate::error::Refusal::TargetChanged)]);
     }
     match stat.kind() {
-        FileType::Directory => tree(dir, path, name, Some(id), pool),
-        _ => name::unlink(&**dir, name).during(Action::Remove, || full).map_err(|error| vec![error]),
+        FileType::Directory => tree(dir, path, name, Some(id), pool, removed),
+        _ => {
+            name::unlink(&**dir, name).during(Action::Remove, || full).map_err(|error| vec![error])?;
+            removed.fetch_add(1, Relaxed);
+            Ok(())
+        }
     }
 }
 

@@ -75,3 +75,21 @@ pub(crate) fn next(dir: impl AsFd, space: &mut [MaybeUninit<u8>], batch: &mut Ba
         }
     }
 }
+
+/// The inode numbers that a directory's own list gives two names: what the kernel remembers of a name on a network or FUSE
+/// file system may be older than that.
+pub(crate) fn inodes(dir: impl AsFd, names: [&CStr; 2]) -> io::Result<[Option<u64>; 2]> {
+    let file = super::open::dir(dir, c".", super::open::Follow::No)?;
+    let mut space = vec![MaybeUninit::uninit(); LIST_BYTES];
+    let mut raw = RawDir::new(&file, &mut space);
+    let mut found = [None; 2];
+    while let Some(entry) = raw.next() {
+        let entry = entry?;
+        for (inode, name) in found.iter_mut().zip(names) {
+            if entry.file_name() == name {
+                *inode = Some(entry.ino());
+            }
+        }
+    }
+    Ok(found)
+}

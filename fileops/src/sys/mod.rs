@@ -32,6 +32,20 @@ fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     Err(Errno::INTR.into())
 }
 
+/// Makes a call that makes a name. It may have been made although the call was interrupted: that the name is there then says
+/// nothing about whose it is, and the caller is told of the interruption instead.
+fn again_making<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    let mut was_interrupted = false;
+    for _ in 0..INTERRUPTIONS {
+        match call() {
+            Err(Errno::INTR) => was_interrupted = true,
+            Err(Errno::EXIST) if was_interrupted => break,
+            answer => return answer.map_err(io::Error::from),
+        }
+    }
+    Err(Errno::INTR.into())
+}
+
 /// Whether the file system says that it has no such thing, rather than that this one call failed.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     // ENOTSUP is EOPNOTSUPP on Linux.

@@ -1,19 +1,19 @@
 //! Names: making, linking, renaming and removing entries.
 
-use super::again;
 use super::open::Follow;
 use super::stat::Stat;
+use super::{again, again_making};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 pub(crate) fn mkdir(dir: impl AsFd, name: &CStr, mode: u32) -> io::Result<()> {
-    again(|| fs::mkdirat(&dir, name, Mode::from_raw_mode(mode)))
+    again_making(|| fs::mkdirat(&dir, name, Mode::from_raw_mode(mode)))
 }
 
 pub(crate) fn symlink(to: &CStr, dir: impl AsFd, name: &CStr) -> io::Result<()> {
-    again(|| fs::symlinkat(to, &dir, name))
+    again_making(|| fs::symlinkat(to, &dir, name))
 }
 
 pub(crate) fn readlink(dir: impl AsFd, name: &CStr) -> io::Result<CString> {
@@ -22,12 +22,12 @@ pub(crate) fn readlink(dir: impl AsFd, name: &CStr) -> io::Result<CString> {
 
 /// A FIFO, a socket or a device. The mode is subject to the umask.
 pub(crate) fn mknod(dir: impl AsFd, name: &CStr, kind: FileType, mode: u32, rdev: u64) -> io::Result<()> {
-    again(|| fs::mknodat(&dir, name, kind, Mode::from_raw_mode(mode), rdev))
+    again_making(|| fs::mknodat(&dir, name, kind, Mode::from_raw_mode(mode), rdev))
 }
 
 /// A second name for a file; the link itself if it is a symbolic link.
 pub(crate) fn link(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
-    again(|| fs::linkat(&from, name, &to, new_name, AtFlags::empty()))
+    again_making(|| fs::linkat(&from, name, &to, new_name, AtFlags::empty()))
 }
 
 /// Gives a file made by `open::create_unnamed` its name; EEXIST if the name is taken.
@@ -35,7 +35,7 @@ pub(crate) fn link(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr)
 /// Goes through /proc, as open(2) recommends for callers without CAP_DAC_READ_SEARCH.
 pub(crate) fn link_unnamed(file: impl AsFd, dir: impl AsFd, name: &CStr) -> io::Result<()> {
     let path = descriptor_path(file);
-    again(|| fs::linkat(fs::CWD, &*path, &dir, name, AtFlags::SYMLINK_FOLLOW))
+    again_making(|| fs::linkat(fs::CWD, &*path, &dir, name, AtFlags::SYMLINK_FOLLOW))
 }
 
 /// The name under which the kernel shows an open descriptor of this process.
@@ -43,14 +43,15 @@ pub(crate) fn descriptor_path(file: impl AsFd) -> CString {
     CString::new(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())).expect("a number holds no NUL")
 }
 
-/// Renames; what has the new name already is replaced.
+/// Renames; what has the new name already is replaced. An interrupted call may have been made, and is not made again.
 pub(crate) fn rename(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
-    again(|| fs::renameat(&from, name, &to, new_name))
+    fs::renameat(from, name, to, new_name).map_err(io::Error::from)
 }
 
-/// Swaps two entries in one step. EINVAL or ENOSYS where the file system cannot.
+/// Swaps two entries in one step. EINVAL or ENOSYS where the file system cannot. An interrupted call may have been made, and
+/// is not made again: that would swap them back.
 pub(crate) fn exchange(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
-    again(|| fs::renameat_with(&from, name, &to, new_name, RenameFlags::EXCHANGE))
+    fs::renameat_with(from, name, to, new_name, RenameFlags::EXCHANGE).map_err(io::Error::from)
 }
 
 /// Renames within one directory; EEXIST if the new name is taken.

@@ -1,6 +1,6 @@
 //! Opening, creating and closing files.
 
-use super::again;
+use super::{again, again_making};
 use rustix::fs::{self, Mode, OFlags};
 use std::ffi::CStr;
 use std::io;
@@ -62,7 +62,7 @@ fn quietly(parent: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy, flags: O
 /// Creates a file that must not exist yet.
 pub(crate) fn create(parent: impl AsFd, name: &CStr, mode: u32) -> io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    again(|| fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)))
+    again_making(|| fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)))
 }
 
 /// Creates a file without a name, for `name::link_unnamed`. EOPNOTSUPP, EISDIR or ENOENT where there is no such thing.

@@ -107,9 +107,13 @@ impl Shared {
         Ok(self.handles.add(fd, node))
     }
 
-    /// Reads the whole directory when it is read from the start.
+    /// Reads the whole directory when it is read from the start. One that was removed cannot be read, as in the kernel's own
+    /// file systems; what lists it here would call it empty.
     pub(super) fn fill(&self, handle: &Handle, offset: u64) -> Result<(), Errno> {
         if offset == 0 {
+            if fstat(&handle.fd)?.st_nlink == 0 {
+                return Err(Errno::NOENT);
+            }
             let entries = list(&handle.fd)?;
             *super::rules::lock(&handle.entries) = entries;
         }

@@ -39,11 +39,18 @@ impl Copying {
     }
 
     pub(super) fn make_dir(&self, parent: &OwnedFd, name: &CStr) -> io::Result<()> {
-        name::mkdir(parent, name, STAGED_DIR)?;
-        if STAGED_DIR & !self.umask & 0o700 != 0o700 {
-            attributes::set_mode_at(parent, name, STAGED_DIR)?;
-        }
-        Ok(())
+        let made = name::mkdir(parent, name, STAGED_DIR).and_then(|()| {
+            if STAGED_DIR & !self.umask & 0o700 != 0o700 {
+                attributes::set_mode_at(parent, name, STAGED_DIR)?;
+            }
+            Ok(())
+        });
+        made.inspect_err(|error| {
+            // It may have been made all the same (a lost reply), and its place is to stay empty.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                let _ = name::rmdir(parent, name);
+            }
+        })
     }
 
     /// Into a directory that others see: merge with what is there, or begin a stage.
@@ -100,21 +107,23 @@ impl Copying {
     ) -> Visit<Enter<Place>> {
         let staged = self.ledger.intend(target, &entry.dir.path(End::Target), &wanted);
         let path = || staged.shown();
-        let made = name::mkdir(&**target, staged.name(), 0o700);
-        if let Err(error) = made {
-            // The name may have been made all the same (a lost reply); it is ours alone, and empty.
-            let _ = name::rmdir(&**target, staged.name());
-            self.ledger.gone(&staged);
-            return Err(error).during(Action::CreateDir, path).map_err(Stop::from);
-        }
+        // Ours alone, and empty: also when it was made and the reply was lost.
+        let give_up = |error: io::Error, action| {
+            let is_anothers = error.kind() == io::ErrorKind::AlreadyExists;
+            if is_anothers || is_gone(name::rmdir(&**target, staged.name())) {
+                self.ledger.gone(&staged);
+            }
+            Stop::from(Error::new(action, path(), error))
+        };
+        name::mkdir(&**target, staged.name(), 0o700).map_err(|error| give_up(error, Action::CreateDir))?;
         if self.umask & 0o700 != 0 {
             attributes::set_mode_at(&**target, staged.name(), 0o700)
                 .or_else(ignore_refusal)
-                .during(Action::SetMode, path)?;
+                .map_err(|error| give_up(error, Action::SetMode))?;
         }
         let opened = worker.open(|| open::dir(&**target, staged.name(), Follow::No));
         let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
-        let (file, stat) = opened.during(Action::Open, path)?;
+        let (file, stat) = opened.map_err(|error| give_up(error, Action::Open))?;
         self.ledger.made(&staged, stat.id);
         if stat.permissions() & 0o777 != 0o700 {
             entry.dir.data.route().own_modes();
@@ -212,6 +221,10 @@ impl Copying {
 
 pub(super) fn into_itself(path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
     Error::new(Action::Copy, path, Refusal::IntoItself).with_target(&target.path).into()
+}
+
+fn is_gone(removed: io::Result<()>) -> bool {
+    removed.is_ok() || removed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A file system without modes leaves a stage as it is.

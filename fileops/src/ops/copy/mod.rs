@@ -15,7 +15,7 @@ mod visitor;
 use super::{measure, remove, source};
 use crate::conflict::OnConflict;
 use crate::control::{For, lock};
-use crate::engine::{self, Workers};
+use crate::engine::{self, Engine, GRACE, Workers};
 use crate::error::{Action, During, Error, Result};
 use crate::operation::{Job, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage};
 use crate::pool::Pool;
@@ -29,7 +29,7 @@ use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -262,11 +262,8 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
     job.is_finishing.store(true, Relaxed);
-    engine.clear();
     let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
-    if is_over {
-        engine.visitor.clean_up(job, pool, outcome);
-    }
+    let is_over = is_over && clean_up(&engine, job, pool, outcome);
     let left = engine.visitor.ledger.left();
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
@@ -276,6 +273,35 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
     }
     job.report(outcome)
+}
+
+/// Removes what is unfinished. On a thread of its own, since a call may hang there too; `false` when the caller cancelled
+/// and nothing moves any more.
+fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome: Outcome) -> bool {
+    let removed = Arc::<AtomicU64>::default();
+    let clean = {
+        let (engine, job, pool, removed) = (Arc::clone(engine), Arc::clone(job), pool.clone(), Arc::clone(&removed));
+        move || {
+            engine.clear();
+            engine.visitor.clean_up(&job, &pool, outcome, &removed);
+        }
+    };
+    if !pool.has_threads() || (outcome == Outcome::Done && engine.visitor.ledger.left().is_empty()) {
+        clean();
+        return true;
+    }
+    let task = pool.spawn(clean);
+    loop {
+        let before = removed.load(Relaxed);
+        if job.wait_until(|| task.is_done(), GRACE) {
+            return true;
+        }
+        if job.control.is_cancelled() && removed.load(Relaxed) == before {
+            let left = engine.visitor.ledger.left();
+            left.iter().for_each(|staged| job.is_stuck_at(staged.path.join(engine::os(staged.name()))));
+            return false;
+        }
+    }
 }
 
 /// One worker where a head has to travel between places.
@@ -343,7 +369,7 @@ impl Copying {
     }
 
     /// After the walk: what is still under a name of ours is removed, or kept if that was asked for.
-    fn clean_up(&self, job: &Arc<Job>, pool: &Pool, outcome: Outcome) {
+    fn clean_up(&self, job: &Arc<Job>, pool: &Pool, outcome: Outcome, removed: &Arc<AtomicU64>) {
         for staged in self.ledger.left() {
             let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());
@@ -351,8 +377,8 @@ impl Copying {
                 self.ledger.gone(&staged);
                 continue;
             }
-            let Some(id) = staged.id() else { continue };
-            match remove::entry(&staged.dir, staged.path.clone(), staged.name(), id, pool) {
+            let Some(id) = staged.id().filter(|_| !staged.is_doubtful()) else { continue };
+            match remove::entry(&staged.dir, staged.path.clone(), staged.name(), id, pool, removed) {
                 Ok(()) => self.ledger.gone(&staged),
                 Err(errors) if errors.iter().all(|error| error.source.kind() == std::io::ErrorKind::NotFound) => {
                     self.ledger.gone(&staged);
@@ -403,7 +429,9 @@ impl Scan {
             let (of, stop, pool_of_scan) = (Arc::clone(job), Arc::clone(&scan.job), pool.clone());
             drop(pool.spawn(move || {
                 let is_time = || (of.has_large() || stop.control.is_cancelled()).then_some(());
-                if of.control.wait(For::Change, Some(SCAN_AFTER), is_time).is_ok() && !stop.control.is_cancelled() {
+                let waited = of.control.wait(For::Change, Some(SCAN_AFTER), is_time);
+                let may_begin = waited.and_then(|_| of.rest_while_paused(&stop));
+                if may_begin.is_ok() && !stop.control.is_cancelled() {
                     let room = Arc::new(room);
                     let look = Arc::clone(&room);
                     measure::scan(sources, follow, of, &stop, &pool_of_scan, Box::new(move || look.look(LOOK_EVERY)));

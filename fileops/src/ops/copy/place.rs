@@ -8,14 +8,14 @@ use crate::engine::{self, End, Node};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Journal, Stage};
 use crate::sys::stat::{Id, Stat};
-use crate::sys::{data, name, open, process};
+use crate::sys::{data, list, name, open, process};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// What the copy keeps of each directory.
@@ -98,6 +98,8 @@ pub(super) struct Staged {
     pub(super) path: PathBuf,
     pub(super) wanted: CString,
     id: OnceLock<Id>,
+    /// Whose file has the stage's name could not be found out.
+    is_doubtful: AtomicBool,
 }
 
 impl Staged {
@@ -107,6 +109,11 @@ impl Staged {
 
     pub(super) fn id(&self) -> Option<Id> {
         self.id.get().copied()
+    }
+
+    /// Whether it must be left alone: somebody's old file may be there.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.is_doubtful.load(Relaxed)
     }
 
     pub(super) fn shown(&self) -> PathBuf {
@@ -132,7 +139,8 @@ impl Ledger {
             lock(&self.unrecorded).get_or_insert(error);
         }
         let (dir, path) = (Arc::clone(dir), path.to_owned());
-        let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id: OnceLock::new() });
+        let (id, is_doubtful) = Default::default();
+        let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
     }
@@ -285,12 +293,16 @@ impl Draft {
 
     /// Takes the place of an old file in one step, which must still be the file that was seen there.
     fn exchange(&mut self, name: &CStr, old: &Stat) -> io::Result<()> {
-        let OnDisk::Staged(ledger, staged) = std::mem::replace(&mut self.on_disk, OnDisk::Nothing) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        // From here on the stage's name may be that of somebody's old file: nothing is removed unless it is known what it is.
-        match name::exchange(&*self.dir, staged.name(), &*self.dir, name) {
+        let OnDisk::Staged(ledger, staged) = &self.on_disk else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let (ledger, staged) = (Arc::clone(ledger), Arc::clone(staged));
+        if staged.id().is_none() {
+            // Without knowing which file is ours it could not be told whose is where after the exchange.
+            ledger.made(&staged, Stat::at(&*self.dir, staged.name())?.id);
+        }
+        match self.until_done(&staged, name, || name::exchange(&*self.dir, staged.name(), &*self.dir, name)) {
             Ok(()) => {
+                // The stage's name may be that of somebody's old file now: nothing is removed unless it is known what it is.
+                self.on_disk = OnDisk::Nothing;
                 let displaced = Stat::at(&*self.dir, staged.name())?;
                 if !displaced.is_unchanged(old) || displaced.is_dir() {
                     name::exchange(&*self.dir, staged.name(), &*self.dir, name)?;
@@ -302,25 +314,75 @@ impl Draft {
                 }
                 Ok(())
             }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {
-                let replaced = Stat::at(&*self.dir, name).and_then(|now| {
-                    if !now.is_unchanged(old) || now.is_dir() {
-                        return Err(Refusal::TargetChanged.into());
-                    }
-                    name::rename(&*self.dir, staged.name(), &*self.dir, name)
-                });
-                match replaced {
-                    Ok(()) => ledger.gone(&staged),
-                    Err(_) => self.on_disk = OnDisk::Staged(ledger, staged),
+            Err(error) if cannot_exchange(&error) => {
+                let now = Stat::at(&*self.dir, name)?;
+                if !now.is_unchanged(old) || now.is_dir() {
+                    return Err(Refusal::TargetChanged.into());
                 }
-                replaced
+                self.until_done(&staged, name, || name::rename(&*self.dir, staged.name(), &*self.dir, name))?;
+                self.forget();
+                Ok(())
             }
             Err(error) => {
-                self.on_disk = OnDisk::Staged(ledger, staged);
+                if !is_not_done(&error) && !self.is_as_it_was(&staged, name, old) {
+                    staged.is_doubtful.store(true, Relaxed);
+                }
                 Err(error)
             }
         }
     }
+
+    /// Whether an exchange whose answer may be lost was surely not made. A look at the names does not help: the kernel may
+    /// remember what they were.
+    fn is_as_it_was(&self, staged: &Staged, name: &CStr, old: &Stat) -> bool {
+        let ours = staged.id().map(|id| id.ino);
+        list::inodes(&*self.dir, [staged.name(), name]).is_ok_and(|found| found == [ours, Some(old.id.ino)])
+    }
+
+    /// Makes a call that gives a stage its name, once: its reply can be lost, and an interrupted one may have been made.
+    /// What has the name then tells.
+    fn until_done(&self, staged: &Staged, name: &CStr, call: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let mut attempts = 0;
+        loop {
+            let Err(error) = call() else { return Ok(()) };
+            if cannot_exchange(&error) {
+                return Err(error);
+            }
+            match Stat::at(&*self.dir, name) {
+                Ok(now) if staged.id() == Some(now.id) => return Ok(()),
+                Ok(_) if error.kind() == io::ErrorKind::Interrupted && attempts < ATTEMPTS => attempts += 1,
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+/// How often a call is made that was interrupted and did nothing.
+const ATTEMPTS: usize = 100;
+
+/// Whether an error says for sure that names are as they were.
+fn is_not_done(error: &io::Error) -> bool {
+    let refusals = [
+        libc::EPERM,
+        libc::EACCES,
+        libc::EROFS,
+        libc::ENOENT,
+        libc::ENOTDIR,
+        libc::EISDIR,
+        libc::EEXIST,
+        libc::ENOTEMPTY,
+        libc::EBUSY,
+        libc::EXDEV,
+        libc::ENOSPC,
+        libc::EDQUOT,
+        libc::ENAMETOOLONG,
+        libc::ELOOP,
+    ];
+    error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
+}
+
+fn cannot_exchange(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
 
 /// Above this a new file has a name of ours while it is written: DESIGN's limit between "again" and "resume".
@@ -330,6 +392,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.on_disk, OnDisk::Nothing) {
             OnDisk::Nothing | OnDisk::Unnamed => {}
+            OnDisk::Staged(_, staged) if staged.is_doubtful() => {}
             OnDisk::Final(name) => {
                 let _ = name::unlink(&*self.dir, &name);
             }
@@ -338,7 +401,9 @@ impl Drop for Draft {
                 let is_ours = |stat: &Stat| staged.id().is_none_or(|id| id == stat.id);
                 let removed = match found {
                     Ok(stat) if is_ours(&stat) => name::unlink(&*self.dir, staged.name()),
-                    found => found.map(|_| ()),
+                    // The old file, if the answer to the exchange was lost: it stays, and the report says so.
+                    Ok(_) => return,
+                    Err(error) => Err(error),
                 };
                 if removed.is_ok() || removed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
                     ledger.gone(&staged);

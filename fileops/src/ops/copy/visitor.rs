@@ -13,6 +13,7 @@ use crate::ops::source;
 use crate::sys::name;
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -26,6 +27,10 @@ impl Visitor for Copying {
 
     fn roots(&self) -> usize {
         self.sources.len()
+    }
+
+    fn root_path(&self, index: usize) -> PathBuf {
+        self.sources[index].clone()
     }
 
     fn follow(&self) -> Follow {
