@@ -159,6 +159,17 @@ impl Pool {
     }
 }
 
+impl Drop for Shared {
+    /// Workers keep their lane, and would otherwise do what is queued there, or leave it waiting behind a call that hangs.
+    fn drop(&mut self) {
+        for lane in std::mem::take(&mut *lock(&self.lanes)).by_mount.into_values() {
+            let queue = std::mem::take(&mut lock(&lane.state).queue);
+            // Without the lane's lock: whoever awaits them is woken.
+            drop(queue);
+        }
+    }
+}
+
 impl Shared {
     fn start_worker(&self, lane: Arc<Lane>) {
         if let Some(threads) = &self.runtime {
@@ -319,9 +330,9 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<T> Task<T> {
-    /// Whether the call has ended.
+    /// Whether the call has ended, be its result taken or not.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(*lock(&self.slot), Slot::Done(_))
+        !matches!(*lock(&self.slot), Slot::Waiting(_))
     }
 }
 
