@@ -68,7 +68,7 @@ pub struct Progress {
 #[repr(align(128))]
 pub(crate) struct Counters {
     pub(crate) entries: AtomicU64,
-    /// Entries that were skipped, or failed.
+    /// Entries that were skipped, failed, or are directories that were there before.
     pub(crate) passed: AtomicU64,
     /// Bytes that were moved, be their file whole in the end or not.
     pub(crate) bytes: AtomicU64,
@@ -113,11 +113,7 @@ impl Counters {
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        Mark {
-            at: Instant::now(),
-            entries: self.over(),
-            large_nanoseconds: self.large_nanoseconds.load(Relaxed),
-        }
+        Mark { at: Instant::now(), entries: self.over(), large_nanoseconds: self.large_nanoseconds.load(Relaxed) }
     }
 }
 
