@@ -345,6 +345,7 @@ impl Copying {
     fn target_name(&self) -> Result<Option<CString>> {
         match &self.destination {
             Destination::Into(_) => Ok(None),
+            Destination::Name(path) if path.as_os_str().is_empty() => source::split(path).map(|_| None),
             Destination::Name(path) if source::has_no_name(path) => {
                 Err(Error::new(Action::Create, path, crate::error::Refusal::Exists))
             }
