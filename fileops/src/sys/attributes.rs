@@ -42,9 +42,8 @@ fn set_mode_without_proc(dir: impl AsFd, name: &CStr, mode: u32) -> io::Result<(
     const FCHMODAT2: libc::c_long = 452;
     // SAFETY: the descriptor is borrowed for the length of the call, the name ends with a NUL, and nothing is written to
     // memory of ours.
-    let answer = unsafe {
-        libc::syscall(FCHMODAT2, dir.as_fd().as_raw_fd(), name.as_ptr(), mode, libc::AT_SYMLINK_NOFOLLOW)
-    };
+    let answer =
+        unsafe { libc::syscall(FCHMODAT2, dir.as_fd().as_raw_fd(), name.as_ptr(), mode, libc::AT_SYMLINK_NOFOLLOW) };
     match answer {
         0 => Ok(()),
         _ => match io::Error::last_os_error() {
