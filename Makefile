@@ -6,6 +6,9 @@
 # Each test that cannot run here adds a line with the reason.
 SKIPPED := $(CURDIR)/target/skipped.txt
 
+# Where GLib's development files are, the tests run on its main loop too.
+FEATURES = $(shell pkg-config --exists glib-2.0 2>/dev/null && echo --features fileops-tests/glib)
+
 .PHONY: help
 help: ## tell what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -26,7 +29,7 @@ test: export XDG_STATE_HOME := $(CURDIR)/target/state
 test: setup-test ## run all tests, and tell which were skipped and why
 	@mkdir -p target
 	@: >"$(SKIPPED)"
-	FILEOPS_SKIPPED="$(SKIPPED)" cargo test --workspace --locked
+	FILEOPS_SKIPPED="$(SKIPPED)" cargo test --workspace --locked $(FEATURES)
 	@if [ -s "$(SKIPPED)" ]; then \
 	    sort "$(SKIPPED)" | sed 's/^/skipped: /'; \
 	    echo "$$(wc -l <"$(SKIPPED)") skipped"; \
@@ -43,7 +46,7 @@ fmt-check: rust
 
 .PHONY: clippy
 clippy: rust
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked $(FEATURES) -- -D warnings
 
 # Libraries only: the program `fileops` would be written over the library of that name.
 .PHONY: doc

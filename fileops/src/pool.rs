@@ -65,6 +65,22 @@ struct Threads {
     runtime: Option<Runtime>,
 }
 
+impl Threads {
+    /// Gives work to a thread; gives it back where none is left and the system has none either.
+    fn give(&self, job: Job) -> Option<Job> {
+        let kept = Arc::new(Mutex::new(Some(job)));
+        let taken = Arc::clone(&kept);
+        // tokio panics then, and keeps the closure for a thread that may come later: whoever is first has the job.
+        let given = panic::catch_unwind(AssertUnwindSafe(|| {
+            drop(self.handle.spawn_blocking(move || {
+                let job = lock(&taken).take();
+                job.into_iter().for_each(Job::run);
+            }));
+        }));
+        if given.is_ok() { None } else { lock(&kept).take() }
+    }
+}
+
 impl Drop for Threads {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -91,8 +107,8 @@ impl Pool {
     /// A pool with threads of its own.
     #[allow(clippy::new_without_default)] // a default would hide that threads come with it
     pub fn new() -> Pool {
-        // tokio panics where the first thread cannot be had; ask the system before.
-        let has_threads = std::thread::Builder::new().spawn(|| {}).is_ok();
+        // tokio panics, and says so on stderr, where the first thread cannot be had; ask the system before.
+        let has_threads = std::thread::Builder::new().spawn(|| {}).is_ok_and(|thread| thread.join().is_ok());
         let runtime = has_threads.then(|| {
             Builder::new_current_thread()
                 .thread_name("fileops")
@@ -134,7 +150,7 @@ impl Pool {
         let (mut task, job) = Task::new(call);
         task.is_detached = true;
         match &self.shared.runtime {
-            Some(threads) => drop(threads.handle.spawn_blocking(|| job.run())),
+            Some(threads) => task.inline = threads.give(job),
             None => task.inline = Some(job),
         }
         task
@@ -159,10 +175,23 @@ impl Pool {
     }
 }
 
+impl Drop for Shared {
+    /// Workers keep their lane, and would otherwise do what is queued there, or leave it waiting behind a call that hangs.
+    fn drop(&mut self) {
+        for lane in std::mem::take(&mut *lock(&self.lanes)).by_mount.into_values() {
+            let queue = std::mem::take(&mut lock(&lane.state).queue);
+            // Without the lane's lock: whoever awaits them is woken.
+            drop(queue);
+        }
+    }
+}
+
 impl Shared {
     fn start_worker(&self, lane: Arc<Lane>) {
         if let Some(threads) = &self.runtime {
-            drop(threads.handle.spawn_blocking(move || lane.work()));
+            // Without a thread the caller makes the call.
+            let job = threads.give(Job(Box::new(move || lane.work())));
+            job.into_iter().for_each(Job::run);
         }
     }
 
@@ -173,28 +202,32 @@ impl Shared {
             return;
         }
         let weak: Weak<Shared> = Arc::downgrade(shared);
+        let watch = move || {
+            while weak.upgrade().is_some_and(|shared| shared.look()) {
+                std::thread::sleep(WATCH_EVERY);
+            }
+        };
         if let Some(threads) = &shared.runtime {
-            drop(threads.handle.spawn_blocking(move || {
-                while weak.upgrade().is_some_and(|shared| shared.look()) {
-                    std::thread::sleep(WATCH_EVERY);
-                }
-            }));
+            // Without a thread nobody watches until the lane is full the next time.
+            lanes.is_watched = threads.give(Job(Box::new(watch))).is_none();
         }
     }
 
     /// Charges silent workers to the stuck set and fills their places. `false` when no lane is full any more.
     fn look(&self) -> bool {
         let mut all = lock(&self.lanes);
-        let mut is_any_full = false;
+        let (mut is_any_full, mut begun) = (false, Vec::new());
         for lane in all.by_mount.values() {
             let mut state = lock(&lane.state);
             state.charge_silent();
             while !state.queue.is_empty() && state.add_worker() {
-                self.start_worker(Arc::clone(lane));
+                begun.push(Arc::clone(lane));
             }
             is_any_full |= !state.queue.is_empty();
         }
         all.is_watched = is_any_full;
+        drop(all);
+        begun.into_iter().for_each(|lane| self.start_worker(lane));
         is_any_full
     }
 }
@@ -319,9 +352,9 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<T> Task<T> {
-    /// Whether the call has ended.
+    /// Whether the call has ended, be its result taken or not.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(*lock(&self.slot), Slot::Done(_))
+        !matches!(*lock(&self.slot), Slot::Waiting(_))
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Progress {
 #[repr(align(128))]
 pub(crate) struct Counters {
     pub(crate) entries: AtomicU64,
-    /// Entries that were skipped, or failed.
+    /// Entries that were skipped, failed, or are directories that were there before.
     pub(crate) passed: AtomicU64,
     /// Bytes that were moved, be their file whole in the end or not.
     pub(crate) bytes: AtomicU64,

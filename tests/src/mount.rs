@@ -109,6 +109,17 @@ impl Mount {
         Self::mount_at_new(&["--bind".as_ref(), directory.as_ref()], None)
     }
 
+    /// The directory in a second place, which exists and lies on a file system of the test's own: what a test that is
+    /// killed leaves goes with that.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be mounted.
+    pub fn bind_at(directory: &Path, place: &Path) -> io::Result<Self> {
+        run(Command::new("mount").arg("--bind").arg(directory).arg(place))?;
+        Ok(Self { path: place.to_owned(), _image: None, _below: None })
+    }
+
     /// Whatever `mount` mounts with these arguments; the place is added.
     ///
     /// # Errors

@@ -208,7 +208,9 @@ impl<V: Visitor> Engine<V> {
 
     fn current(&self) -> Option<PathBuf> {
         let seats = lock(&self.staff.seats);
-        seats.iter().find_map(|seat| seat.path())
+        // An idle worker still has before it what it did last.
+        let busy = seats.iter().filter(|seat| seat.is_busy.load(Ordering::Relaxed));
+        busy.chain(seats.iter()).find_map(|seat| seat.path())
     }
 
     fn stuck_paths(&self) -> Vec<PathBuf> {

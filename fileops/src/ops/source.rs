@@ -28,7 +28,8 @@ pub(super) fn split(path: &Path) -> Result<(PathBuf, CString)> {
 /// Whether a path ends in ".", ".." or is the root. The standard library drops a last "." before anybody sees it.
 pub(super) fn has_no_name(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
-    let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
+    let length = bytes.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    let bytes = &bytes[..length];
     bytes == b"." || bytes.ends_with(b"/.") || !matches!(path.components().next_back(), Some(Component::Normal(_)))
 }
 
@@ -55,6 +56,7 @@ mod tests {
         assert_eq!(split("a"), ". a");
         assert_eq!(split("/a"), "/ a");
         assert_eq!(split("a/."), "a/. .");
+        assert_eq!(split("a/.//"), "a/.// .");
         assert_eq!(split("a/.."), "a/.. .");
         assert_eq!(split("."), ". .");
         assert_eq!(split("/"), "/ .");

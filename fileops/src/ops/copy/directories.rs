@@ -140,6 +140,10 @@ impl Copying {
     /// The subtree is over: a stage gets its final name, and what had to wait for its entries is set.
     pub(super) fn settle_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         if !dir.data.is_fresh() {
+            // One that was merged with is over too. What is above a root was never listed; what was refused has no route.
+            if dir.device().is_some() && dir.data.route.get().is_some() {
+                add(&worker.counters.passed, 1);
+            }
             return Ok(());
         }
         let mode = self.mode_of(dir);

@@ -304,8 +304,11 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
     }
 }
 
-/// One worker where a head has to travel between places.
+/// One worker where a head has to travel between places, or where a source has to meet what another one became.
 fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers) -> Workers {
+    if have_one_target(sources) {
+        return Workers::Fixed(1);
+    }
     if workers != Workers::Adapt {
         return workers;
     }
@@ -319,6 +322,13 @@ fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers)
         mount::serving(&table, &path).is_some_and(|mount| mount::is_rotational(mount.device))
     });
     if is_rotational { Workers::Fixed(1) } else { workers }
+}
+
+/// Whether several sources become one: they have one name, or are contents. Whole directories that were begun at one time
+/// could not be merged; one worker ends each source before it begins the next.
+fn have_one_target(sources: &[PathBuf]) -> bool {
+    let mut names = HashSet::new();
+    sources.len() > 1 && sources.iter().any(|path| source::has_no_name(path) || !names.insert(path.file_name()))
 }
 
 impl Copying {
@@ -361,6 +371,7 @@ impl Copying {
     fn target_name(&self) -> Result<Option<CString>> {
         match &self.destination {
             Destination::Into(_) => Ok(None),
+            Destination::Name(path) if path.as_os_str().is_empty() => source::split(path).map(|_| None),
             Destination::Name(path) if source::has_no_name(path) => {
                 Err(Error::new(Action::Create, path, crate::error::Refusal::Exists))
             }

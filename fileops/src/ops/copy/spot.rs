@@ -11,6 +11,7 @@ use crate::error::{Action, During, Error, Refusal};
 use crate::progress::{LARGE, add};
 use crate::sys::attributes;
 use crate::sys::stat::{Id, Stat};
+use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -60,6 +61,9 @@ impl Copying {
             if lock(&self.placed).contains(&old.id) {
                 return Err(self.refusal(entry, &wanted, Refusal::Exists));
             }
+            if stat.kind() == FileType::Symlink && self.leads_to(worker, entry, &old) {
+                return Err(self.refusal(entry, &wanted, Refusal::SameFile));
+            }
             return Ok(Some(Spot::Replace(wanted, old)));
         }
         if stat.is_file() && stat.links < 2 {
@@ -69,6 +73,12 @@ impl Copying {
             }
         }
         self.skip(worker, entry, &wanted).map(|()| None)
+    }
+
+    /// Whether a link leads to what it would replace: nothing would be left but a link to itself.
+    fn leads_to(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>, old: &Stat) -> bool {
+        let source = worker.descriptor(entry.dir, End::Source);
+        source.and_then(|dir| Stat::following(&*dir, entry.name)).is_ok_and(|stat| stat.id == old.id)
     }
 
     pub(super) fn skip(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>, wanted: &CStr) -> Visit {
