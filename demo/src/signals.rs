@@ -1,4 +1,4 @@
-//! The first SIGINT or SIGTERM cancels, and the process ends within a second of it whatever else its threads are doing.
+//! The first SIGINT, SIGTERM or SIGHUP cancels, and the process ends within a second of it whatever else its threads are doing.
 //!
 //! The thread here does nothing that could wait for long: the others may be stuck in a call, or in a write that nobody
 //! reads.
@@ -7,9 +7,10 @@ use crate::messages;
 use crate::out;
 use crate::outcome::Exit;
 use fileops::{Operation, Report};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
+use std::fs;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -74,7 +75,7 @@ pub(crate) fn listen(held: &Arc<Held>, target: Option<PathBuf>) {
     let held = Arc::clone(held);
     let (ready, is_ready) = mpsc::channel();
     let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let signals = Signals::new([SIGINT, SIGTERM]);
+        let signals = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !is_ignored(signal)));
         // The other end waits for exactly this.
         let _ = ready.send(());
         if let Ok(signals) = signals {
@@ -84,6 +85,14 @@ pub(crate) fn listen(held: &Arc<Held>, target: Option<PathBuf>) {
     if listener.is_ok() {
         let _ = is_ready.recv();
     }
+}
+
+/// Whether the caller wants a signal to do nothing, as nohup(1) does. Source: proc_pid_status(5).
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }
 
 fn obey(mut signals: Signals, held: &Held, target: Option<PathBuf>) {

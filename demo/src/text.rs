@@ -93,13 +93,19 @@ pub(crate) fn reason(error: &io::Error) -> String {
     printable(&bare.unwrap_or(text))
 }
 
+/// Whether a character controls the terminal, or turns the text around so that it can look like another one.
+pub(crate) fn is_control(character: char) -> bool {
+    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || character.is_control()
+}
+
 /// Several lines of text without anything that would control the terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\n' => safe.push('\n'),
-            _ if character.is_control() => {
+            _ if is_control(character) => {
                 // Writing to a String cannot fail.
                 let _ = write!(safe, "{}", character.escape_default());
             }

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -216,6 +216,9 @@ pub struct Report {
     pub outcome: Outcome,
     /// Entries done: files, directories, links and special files.
     pub entries: u64,
+    /// Entries among them that were removed again with the new tree they were in: it was cancelled, or could not get its
+    /// name.
+    pub removed: u64,
     /// Regular files among them.
     pub files: u64,
     /// Directories among them.
@@ -309,6 +312,8 @@ pub(crate) struct Job {
     pub(crate) workers: AtomicUsize,
     pub(crate) most_workers: AtomicUsize,
     pub(crate) is_finishing: AtomicBool,
+    /// Entries that were done and then removed.
+    pub(crate) removed: AtomicU64,
     /// Something was begun that takes long by itself.
     has_large: AtomicBool,
     was_warned: AtomicBool,
@@ -330,6 +335,7 @@ impl Job {
             workers: AtomicUsize::new(0),
             most_workers: AtomicUsize::new(0),
             is_finishing: AtomicBool::new(false),
+            removed: AtomicU64::new(0),
             has_large: AtomicBool::new(false),
             was_warned: AtomicBool::new(false),
             is_done: AtomicBool::new(false),
@@ -437,6 +443,7 @@ impl Job {
         Report {
             outcome,
             entries: sums.entries,
+            removed: self.removed.load(Ordering::Relaxed),
             files: sums.files,
             directories: sums.directories,
             symlinks: sums.symlinks,

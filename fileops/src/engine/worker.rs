@@ -77,6 +77,7 @@ impl<V: Visitor> Worker<V> {
             match task {
                 Task::Dir(node, begun) => kept = self.list(node, begun),
                 Task::Slice(node, batch) => {
+                    self.show(&node, None);
                     self.each(&node, batch);
                     self.end(&node);
                     kept = self.hand_out();

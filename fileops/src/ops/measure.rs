@@ -102,7 +102,10 @@ enum Sink {
 
 impl Count {
     fn count(&self, worker: &Worker<Self>, stat: &Stat) {
-        let is_first = stat.is_dir() || stat.links < 2 || lock(&self.seen).insert(stat.id);
+        // Paths of which one is in another lead to a file again. A copy makes it again.
+        let may_come_again = self.roots.len() > 1 && matches!(self.into, Sink::Counters);
+        let has_one_name = stat.is_dir() || stat.links < 2;
+        let is_first = (has_one_name && !may_come_again) || lock(&self.seen).insert(stat.id);
         let bytes = if is_first && stat.is_file() { stat.size } else { 0 };
         let allocated = if is_first { stat.allocated } else { 0 };
         match &self.into {

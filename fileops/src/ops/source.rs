@@ -1,9 +1,9 @@
 //! The paths a caller names: everything below them goes by descriptor and single name.
 
 use crate::engine::Side;
-use crate::error::{Action, During, Error, Result};
-use crate::sys::open;
-use std::ffi::CString;
+use crate::error::{Action, During, Error, Refusal, Result};
+use crate::sys::open::{self, Follow};
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -39,6 +39,16 @@ pub(super) fn open(path: &Path) -> Result<(Side, CString)> {
     let dir = open::root(&parent).during(Action::Open, || &parent)?;
     let shown = if parent == Path::new(".") && !path.starts_with(".") { PathBuf::new() } else { parent };
     Ok((Side::root(shown, Arc::new(dir)), name))
+}
+
+/// The inside of a source that must be a directory.
+pub(super) fn inside(path: &Path, above: &Side, name: &CStr, follow: Follow) -> Result<Side> {
+    let above = above.open_descriptor().expect("a root's side is open");
+    let opened = open::dir(&*above, name, follow).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOTDIR | libc::ELOOP) => Refusal::KindDiffers.into(),
+        _ => error,
+    });
+    opened.during(Action::Open, || path).map(|dir| Side::root(path.to_owned(), Arc::new(dir)))
 }
 
 #[cfg(test)]

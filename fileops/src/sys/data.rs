@@ -67,6 +67,15 @@ pub(crate) fn next_data(file: impl AsFd, from: u64, end: u64) -> io::Result<Opti
     Ok(Some(start..stop.clamp(start, end)))
 }
 
+/// Where the first hole at or after `from` begins; the end of the file is one. A file system that knows none gives the most
+/// there can be.
+pub(crate) fn next_hole(file: impl AsFd, from: u64) -> io::Result<u64> {
+    match again(|| fs::seek(&file, SeekFrom::Hole(from))) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) || super::is_unsupported(&error) => Ok(u64::MAX),
+        answer => answer,
+    }
+}
+
 /// Sets the file's length; what is beyond its data becomes a hole.
 pub(crate) fn set_length(file: impl AsFd, length: u64) -> io::Result<()> {
     again(|| fs::ftruncate(&file, length))

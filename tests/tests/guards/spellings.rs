@@ -104,13 +104,28 @@ fn slashes_and_dots_in_the_middle_change_nothing() {
 }
 
 #[test]
-fn a_name_to_copy_to_must_be_one() {
+fn a_file_does_not_become_a_directory_that_is_named_by_dots() {
     let tree = Tree::new("a=1 dst/");
     for name in [".", "..", "dst/.", "dst/..", "/"] {
         let report = run(fileops::copy_as(tree.path("a"), tree.path(name)).on_conflict(OnConflict::Replace));
-        assert_eq!(refusals(&report), [Refusal::Exists], "{name}");
+        assert_eq!(refusals(&report), [Refusal::KindDiffers], "{name}");
         tree.assert("a=1 dst/");
     }
+}
+
+#[test]
+fn a_directory_is_merged_with_one_that_is_named_by_dots() {
+    for name in ["dst/.", "dst/./", "dst/sub/.."] {
+        let tree = Tree::new("a/file=hello a/sub/x=y dst/sub/old=1");
+        complete(fileops::copy_as(tree.path("a"), tree.path(name)));
+        tree.assert("a/file=hello a/sub/x=y dst/file=hello dst/sub/x=y dst/sub/old=1");
+    }
+    let tree = Tree::new("a/file=hello link->a dst/");
+    let report = run(fileops::copy_as(tree.path("link"), tree.path("dst/.")));
+    assert_eq!(refusals(&report), [Refusal::KindDiffers]);
+    let report = run(fileops::copy_as(tree.path("a"), tree.path("a/.")));
+    assert_eq!(refusals(&report), [Refusal::IntoItself]);
+    tree.assert("a/file=hello link->a dst/");
 }
 
 #[test]

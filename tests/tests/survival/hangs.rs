@@ -215,6 +215,22 @@ fn cancel_leaves_a_source_that_hangs() {
 }
 
 #[test]
+fn a_worker_that_hangs_in_its_part_of_a_directory_is_named_too() {
+    alone!();
+    require_fuse!();
+    // The second worker comes for one directory and then takes a part of the other one, which it has not listed.
+    let many: String = (0..300).map(|n| format!("top/many/{n}=x ")).collect();
+    let (source, target) = (FaultFs::new(), Tree::new(""));
+    make(source.backing(), &format!("{many} top/one/file=x"));
+    source.add(Fault::new(Op::Open, Action::Hang).from(150));
+    let operation = fileops::copy([source.path().join("top")], target.root()).jobs(2).start();
+    assert!(source.wait_hanging(2, GRACE));
+    operation.cancel();
+    let report = within(GRACE, operation).expect("cancel returns");
+    assert_eq!(report.stuck, [source.path().join("top/many"), source.path().join("top/many")]);
+}
+
+#[test]
 fn cancel_ends_although_the_cleaning_up_hangs() {
     alone!();
     require_fuse!();

@@ -288,7 +288,10 @@ fn a_fault_while_a_file_is_replaced_leaves_the_old_one_or_the_new_one_whole() {
 fn a_fault_while_trees_are_merged_leaves_each_file_old_or_new() {
     alone!();
     require_fuse!();
-    sweep(Scene::Merge, Side::Destination, &faults());
+    // The longest scene: what the others show as well is left to them.
+    let mut faults = faults();
+    faults.retain(|(_, action)| !matches!(action, Action::Errno(libc::ENOSPC | libc::EINTR)));
+    sweep(Scene::Merge, Side::Destination, &faults);
 }
 
 #[test]

@@ -108,7 +108,8 @@ impl Copying {
 
     /// Whether a file is worth several workers.
     pub(super) fn is_shared(&self, worker: &Worker<Self>, file: &File) -> bool {
-        file.stat.size >= SHARED_FROM && worker.helpers() > 0 && !file.route.source.is_pseudo()
+        let is_worth_it = file.stat.size >= SHARED_FROM && !file.route.source.is_pseudo();
+        is_worth_it && worker.helpers() > 0 && self.options.retries == 0
     }
 
     /// Shares the source's blocks where that is possible; the first answer of a kind is remembered for the route.
@@ -145,7 +146,9 @@ impl Copying {
             // One byte more than it should have: a file that grew shows itself.
             while filled < size {
                 let space = &mut buffer[filled..=size];
-                match data::read(&file.source, space).map_err(|error| file.error(Action::Read, error))? {
+                match data::read_at(&file.source, space, filled as u64)
+                    .map_err(|error| file.error(Action::Read, error))?
+                {
                     0 => return Err(file.changed()),
                     count => filled += count,
                 }

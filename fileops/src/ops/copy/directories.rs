@@ -124,6 +124,10 @@ impl Copying {
         let opened = worker.open(|| open::dir(&**target, staged.name(), Follow::No));
         let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
         let (file, stat) = opened.map_err(|error| give_up(error, Action::Open))?;
+        if stat.uid != self.user && entry.dir.data.route().target.syncs_at_once() {
+            // Swapped by somebody who may write here too, between the making and the opening.
+            return Err(Error::new(Action::CreateDir, path(), Refusal::TargetChanged).into());
+        }
         self.ledger.made(&staged, stat.id);
         if stat.permissions() & 0o777 != 0o700 {
             entry.dir.data.route().own_modes();
@@ -152,11 +156,13 @@ impl Copying {
         }
         match &dir.data.stage {
             Some(staged) => {
-                self.keep_dir(worker, dir, mode)?;
+                // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
+                let kept = self.keep_dir(worker, dir, mode);
                 self.publish_dir(worker, dir, staged)?;
+                kept?;
             }
             None => {
-                if (mode & 0o700 != 0o700 && !self.may_give_away) || dir.data.was_touched.load(Relaxed) {
+                if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
                     self.keep_dir(worker, dir, mode)?;
                 }
             }

@@ -21,6 +21,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+/// From this size on a file is asked whether it has holes although its blocks are enough for all of it.
+const HOLES_FROM: u64 = crate::engine::BUFFER as u64;
+
 /// New files that wait for their old ones' places, in one directory, before they are made durable together.
 const REPLACE_AT: usize = 256;
 
@@ -92,6 +95,16 @@ impl Copying {
         if self.clone(worker, &file)? {
             return self.finish_file(worker, file, spot, draft, made);
         }
+        // A server would be asked for every file.
+        let is_local = !file.route.source.may_fail_at_close();
+        if is_local && !stat.has_holes() && stat.size >= HOLES_FROM {
+            // Blocks beyond the end, or of attributes, can make up for holes in the count.
+            let path = || dir.path_of(End::Source, entry.name);
+            if data::next_hole(&file.source, 0).during(Action::Read, path)? < stat.size {
+                file.stat.allocated = stat.size - 1;
+            }
+        }
+        let stat = file.stat;
         if self.is_shared(worker, &file) {
             if stat.has_holes() {
                 let path = || dir.path_of(End::Target, spot.name());
@@ -150,9 +163,15 @@ impl Copying {
             let name = self.publish(worker, &dir, &name, &spot, &mut draft, Some(&target))?;
             return self.done(worker, &dir, &name, &stat);
         }
+        // One that its owner may not read could not be opened once more to be made durable.
+        let is_unreadable = stat.mode & 0o400 == 0 && !self.may_give_away;
+        let is_durable = matches!(spot, Spot::Replace(..)) && is_unreadable;
+        if is_durable {
+            data::sync(&target).during(Action::Sync, path)?;
+        }
         // What the file system kept back until now is said by the close.
         open::close(target).during(Action::Write, path)?;
-        self.place(worker, &dir, &name, spot, draft, &stat)
+        self.place(worker, &dir, &name, spot, (draft, is_durable), &stat)
     }
 
     /// Symbolic links and special files.
@@ -225,7 +244,7 @@ impl Copying {
         }
         let made = made(&draft).during(Action::Stat, path)?;
         self.keep_all(worker, &route, (source, link), stat, made, &path)?;
-        self.place(worker, dir, entry.name, spot, draft, stat)
+        self.place(worker, dir, entry.name, spot, (draft, false), stat)
     }
 
     /// Whether an error says that the file system has no such kind of entry. EPERM is what FAT says; elsewhere it is a
@@ -251,15 +270,21 @@ impl Copying {
         dir: &Arc<Node<Place>>,
         source_name: &CStr,
         spot: Spot,
-        mut draft: Draft,
+        (mut draft, is_durable): (Draft, bool),
         stat: &Stat,
     ) -> Visit {
         let Spot::Replace(name, old) = spot else {
             let name = self.publish(worker, dir, source_name, &spot, &mut draft, None)?;
             return self.done(worker, dir, &name, stat);
         };
-        let replacement =
-            Replacement { draft, name: name.clone(), old, source: dir.path_of(End::Source, source_name), stat: *stat };
+        let source = dir.path_of(End::Source, source_name);
+        let mut replacement = Replacement { draft, name: name.clone(), old, source, stat: *stat, is_durable };
+        if self.options.retries > 0 {
+            // What fails must fail here, to be tried again.
+            let path = || dir.path_of(End::Target, &name);
+            place::replace(&mut replacement, false).during(Action::Rename, path)?;
+            return self.done(worker, dir, &name, stat);
+        }
         let waiting = {
             let mut waiting = lock(&dir.data.replacements);
             waiting.push(replacement);
@@ -293,7 +318,8 @@ impl Copying {
             }
         };
         let at_once = dir.data.route().target.syncs_at_once();
-        place::replace_all(waiting, &target, at_once, |replacement, replaced| {
+        let job = Arc::clone(worker.job());
+        place::replace_all(waiting, &target, at_once, &job, |replacement, replaced| {
             let stat = &replacement.stat;
             let done = match replaced {
                 Ok(()) => self.done(worker, dir, &replacement.name, stat),
@@ -318,6 +344,10 @@ impl Copying {
         draft: &mut Draft,
         file: Option<&OwnedFd>,
     ) -> Visit<CString> {
+        if worker.job().control.is_cancelled() {
+            // The report may have been given already.
+            return Err(Stop::Cancelled);
+        }
         let mut name = spot.name().to_owned();
         for _ in 0..RENAMES {
             match draft.publish(&name, file) {

@@ -48,12 +48,20 @@ pub(super) enum Claim {
 }
 
 #[derive(Default)]
-pub(super) struct Links(Mutex<HashMap<Id, Group>>);
+pub(super) struct Links {
+    groups: Mutex<HashMap<Id, Group>>,
+    /// Where links are followed a file has more names than it counts, and its group is kept to the end.
+    has_more_names: bool,
+}
 
 impl Links {
+    pub(super) fn new(has_more_names: bool) -> Links {
+        Links { groups: Mutex::default(), has_more_names }
+    }
+
     /// Asks who copies a file that has several names.
     pub(super) fn claim(&self, stat: &Stat, waiting: impl FnOnce() -> Waiting) -> Claim {
-        let mut groups = lock(&self.0);
+        let mut groups = lock(&self.groups);
         match groups.get_mut(&stat.id) {
             None => {
                 groups.insert(stat.id, Group::Busy(Vec::new()));
@@ -68,7 +76,7 @@ impl Links {
             Some(Group::Ready(first, left)) => {
                 let first = first.clone();
                 *left = left.saturating_sub(1);
-                if *left == 0 {
+                if *left == 0 && !self.has_more_names {
                     groups.remove(&stat.id);
                 }
                 Claim::Link(first)
@@ -78,12 +86,12 @@ impl Links {
 
     /// The first copy is there. Gives the names that waited for it; each holds its directory open until it is ended.
     pub(super) fn copied(&self, stat: &Stat, dir: &Arc<Node<Place>>, name: &CStr) -> Vec<Waiting> {
-        let mut groups = lock(&self.0);
+        let mut groups = lock(&self.groups);
         let first = First { dir: Arc::clone(dir), name: name.to_owned() };
         let Some(Group::Busy(waiting)) = groups.remove(&stat.id) else { return Vec::new() };
         // Names outside the copied set are counted too, and keep the group until the end; that is only memory.
         let left = stat.links.saturating_sub(1 + waiting.len() as u64);
-        if left > 0 {
+        if left > 0 || self.has_more_names {
             groups.insert(stat.id, Group::Ready(first, left));
         }
         waiting
@@ -91,7 +99,7 @@ impl Links {
 
     /// The first copy failed: whoever waited tries for himself.
     pub(super) fn failed(&self, stat: &Stat) -> Vec<Waiting> {
-        match lock(&self.0).remove(&stat.id) {
+        match lock(&self.groups).remove(&stat.id) {
             Some(Group::Busy(waiting)) => waiting,
             _ => Vec::new(),
         }
@@ -144,7 +152,7 @@ impl Copying {
                 // The link counts as done by itself: its file was done before.
                 let single = Stat { links: 1, size: 0, allocated: 0, ..*stat };
                 let spot = spot.clone();
-                Some(self.place(worker, dir, entry.name, spot, draft, &single))
+                Some(self.place(worker, dir, entry.name, spot, (draft, false), &single))
             }
             Err(error) => {
                 let cannot = [libc::EXDEV, libc::EMLINK, libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc::ENOENT];

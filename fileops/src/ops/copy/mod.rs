@@ -16,7 +16,7 @@ use super::{measure, remove, source};
 use crate::conflict::OnConflict;
 use crate::control::{For, lock};
 use crate::engine::{self, Engine, GRACE, Workers};
-use crate::error::{Action, During, Error, Result};
+use crate::error::{Action, During, Result};
 use crate::operation::{Job, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage};
 use crate::pool::Pool;
 use crate::sys::open::Follow;
@@ -190,7 +190,8 @@ impl Copy {
         self
     }
 
-    /// Tries an entry that failed so many times more, with growing pauses; default 0.
+    /// Tries an entry that failed so many times more, with growing pauses; default 0. A large file is then copied by one
+    /// worker, and files are replaced one by one.
     pub fn retry(mut self, times: u32) -> Copy {
         self.options.retries = times;
         self
@@ -243,6 +244,8 @@ struct Copying {
     umask: u32,
     /// Whether files can be given to other owners.
     may_give_away: bool,
+    /// Who owns what we make.
+    user: u32,
 }
 
 /// Where everything goes.
@@ -291,17 +294,19 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
         return true;
     }
     let task = pool.spawn(clean);
-    loop {
+    let is_clean = loop {
         let before = removed.load(Relaxed);
         if job.wait_until(|| task.is_done(), GRACE) {
-            return true;
+            break true;
         }
         if job.control.is_cancelled() && removed.load(Relaxed) == before {
             let left = engine.visitor.ledger.left();
             left.iter().for_each(|staged| job.is_stuck_at(staged.path.join(engine::os(staged.name()))));
-            return false;
+            break false;
         }
-    }
+    };
+    job.removed.store(removed.load(Relaxed), Relaxed);
+    is_clean
 }
 
 /// One worker where a head has to travel between places, or where a source has to meet what another one became.
@@ -339,12 +344,13 @@ impl Copying {
             destination,
             target: Arc::default(),
             routes: Routes::default(),
-            links: LinkGroups::default(),
+            links: LinkGroups::new(options.links == Links::Follow),
             ledger: Arc::new(Ledger::new("copy")),
             merged: Mutex::default(),
             placed: Mutex::default(),
             umask: process::umask(),
             may_give_away: process::effective_ids().0 == 0,
+            user: process::effective_ids().0,
         }
     }
 
@@ -355,6 +361,7 @@ impl Copying {
         }
         let path = match &self.destination {
             Destination::Into(path) => path.clone(),
+            Destination::Name(path) if source::has_no_name(path) => path.clone(),
             Destination::Name(path) => match path.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
                 _ => PathBuf::from("."),
@@ -367,14 +374,12 @@ impl Copying {
         Ok(Arc::clone(self.target.get_or_init(|| target)))
     }
 
-    /// The name a root gets at the target, where it does not keep its own.
+    /// The name a root gets at the target, where it does not keep its own; none if the target is a directory itself ("..").
     fn target_name(&self) -> Result<Option<CString>> {
         match &self.destination {
             Destination::Into(_) => Ok(None),
             Destination::Name(path) if path.as_os_str().is_empty() => source::split(path).map(|_| None),
-            Destination::Name(path) if source::has_no_name(path) => {
-                Err(Error::new(Action::Create, path, crate::error::Refusal::Exists))
-            }
+            Destination::Name(path) if source::has_no_name(path) => Ok(None),
             Destination::Name(path) => source::split(path).map(|(_, name)| Some(name)),
         }
     }
@@ -384,8 +389,12 @@ impl Copying {
         for staged in self.ledger.left() {
             let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());
-            if keeps && is_dir && name::rename_new(&*staged.dir, staged.name(), &staged.wanted).is_ok() {
-                self.ledger.gone(&staged);
+            if keeps && is_dir {
+                staged.finish();
+                // Where somebody took the name, it stays under ours.
+                if name::rename_new(&*staged.dir, staged.name(), &staged.wanted).is_ok() {
+                    self.ledger.gone(&staged);
+                }
                 continue;
             }
             let Some(id) = staged.id().filter(|_| !staged.is_doubtful()) else { continue };
@@ -403,14 +412,14 @@ impl Copying {
 /// A directory and everything above it, up to the root of the file tree. Goes through mount points.
 fn directories_above(dir: &OwnedFd, id: Id) -> Vec<Id> {
     let mut above = vec![id];
-    let mut at = open::dir(dir, c"..", Follow::Yes);
+    let mut at = name::handle(dir, c"..", Follow::Yes);
     while let Ok(file) = at {
         let Ok(stat) = Stat::of(&file) else { break };
         if above.last() == Some(&stat.id) {
             break;
         }
         above.push(stat.id);
-        at = open::dir(&file, c"..", Follow::Yes);
+        at = name::handle(&file, c"..", Follow::Yes);
     }
     above
 }

@@ -7,8 +7,9 @@ use crate::control::lock;
 use crate::engine::{self, End, Node};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Journal, Stage};
+use crate::operation::Job;
 use crate::sys::stat::{Id, Stat};
-use crate::sys::{data, list, name, open, process};
+use crate::sys::{attributes, data, list, name, open, process};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
@@ -98,6 +99,8 @@ pub(super) struct Staged {
     pub(super) path: PathBuf,
     pub(super) wanted: CString,
     id: OnceLock<Id>,
+    /// The directory that it is a copy of.
+    source: OnceLock<Stat>,
     /// Whose file has the stage's name could not be found out.
     is_doubtful: AtomicBool,
 }
@@ -114,6 +117,19 @@ impl Staged {
     /// Whether it must be left alone: somebody's old file may be there.
     pub(super) fn is_doubtful(&self) -> bool {
         self.is_doubtful.load(Relaxed)
+    }
+
+    pub(super) fn is_copy_of(&self, source: Stat) {
+        let _ = self.source.set(source);
+    }
+
+    /// Gives a directory that will not be whole what can be given at once; what is refused stays as it is.
+    pub(super) fn finish(&self) {
+        let Some(source) = self.source.get() else { return };
+        let Ok(file) = open::dir(&*self.dir, self.name(), open::Follow::No) else { return };
+        let _ = attributes::set_owner(&file, Some(source.uid), Some(source.gid));
+        let _ = attributes::set_mode(&file, source.permissions());
+        let _ = attributes::set_times(&file, source.accessed, source.modified);
     }
 
     pub(super) fn shown(&self) -> PathBuf {
@@ -139,8 +155,8 @@ impl Ledger {
             lock(&self.unrecorded).get_or_insert(error);
         }
         let (dir, path) = (Arc::clone(dir), path.to_owned());
-        let (id, is_doubtful) = Default::default();
-        let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id, is_doubtful });
+        let (id, source, is_doubtful) = Default::default();
+        let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
     }
@@ -420,29 +436,36 @@ pub(super) struct Replacement {
     pub(super) old: Stat,
     pub(super) source: PathBuf,
     pub(super) stat: Stat,
+    pub(super) is_durable: bool,
 }
 
 /// Up to so many files are made durable one by one; more of them by one call for the whole file system.
 const SYNC_ONE_BY_ONE: usize = 8;
 
 /// Makes new files durable, all at once where that is known to work, and then gives each the place of its old one.
-/// Calls `done` for each, with what became of it.
+/// Calls `done` for each, with what became of it, until the operation is cancelled.
 pub(super) fn replace_all(
     mut replacements: Vec<Replacement>,
     dir: &OwnedFd,
     syncs_at_once: bool,
+    job: &Job,
     mut done: impl FnMut(&Replacement, Result<()>),
 ) {
     let at_once = syncs_at_once && replacements.len() > SYNC_ONE_BY_ONE && data::sync_all(dir).is_ok();
     for replacement in &mut replacements {
+        if job.checkpoint().is_err() {
+            // The others go as they came, when they are dropped.
+            return;
+        }
         let replaced = replace(replacement, at_once).during(Action::Rename, || replacement.source.clone());
         done(replacement, replaced);
     }
 }
 
-fn replace(replacement: &mut Replacement, is_durable: bool) -> io::Result<()> {
+/// Makes a new file durable, if it is not, and gives it the place of its old one.
+pub(super) fn replace(replacement: &mut Replacement, is_durable: bool) -> io::Result<()> {
     let Replacement { draft, name, old, stat, .. } = replacement;
-    if !is_durable && stat.is_file() {
+    if !is_durable && !replacement.is_durable && stat.is_file() {
         if let Some(stage) = draft.name() {
             data::sync(open::file(&*draft.dir, &stage, open::Follow::No)?)?;
         }

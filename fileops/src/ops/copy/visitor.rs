@@ -9,10 +9,11 @@ use super::{Copying, Destination, Links};
 use crate::control::lock;
 use crate::engine::{End, Enter, Entry, Node, Root, Side, Stop, Visit, Visitor, Worker};
 use crate::error::{Action, During, Error, Refusal};
+use crate::operation::Shortage;
 use crate::ops::source;
-use crate::sys::name;
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
+use crate::sys::{mount, name};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,6 +21,39 @@ use std::time::Duration;
 
 /// Before the first retry of an entry; each further one waits four times as long.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+impl Copying {
+    /// Tries again what failed, as often as was asked for; and, where there was no room, once somebody has made some.
+    pub(super) fn persist<T>(
+        &self,
+        worker: &mut Worker<Self>,
+        dir: &Arc<Node<Place>>,
+        mut attempt: impl FnMut(&mut Worker<Self>) -> Visit<T>,
+    ) -> Visit<T> {
+        let (mut left, mut pause) = (self.options.retries, RETRY_AFTER);
+        loop {
+            let error = match attempt(worker) {
+                Err(Stop::Failed(error)) => error,
+                answer => return answer,
+            };
+            let is_full = matches!(error.source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT));
+            if is_full && worker.job().is_short(|| self.shortage(worker, dir))? {
+                continue;
+            }
+            if left == 0 || error.refusal().is_some_and(|refusal| refusal != Refusal::Changed) {
+                return Err(error.into());
+            }
+            left -= 1;
+            worker.job().sleep(pause)?;
+            pause *= 4;
+        }
+    }
+
+    fn shortage(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Shortage {
+        let free = worker.descriptor(dir, End::Target).and_then(|file| mount::free_bytes(&*file));
+        Shortage { path: dir.path(End::Target), needed: 0, free: free.unwrap_or(0) }
+    }
+}
 
 impl Visitor for Copying {
     type Dir = Place;
@@ -39,10 +73,16 @@ impl Visitor for Copying {
 
     fn root(&self, _: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
         let path = &self.sources[index];
-        let (side, name) = source::open(path)?;
+        let (mut side, mut name) = source::open(path)?;
         let target = self.target_dir()?;
         let root_name = self.target_name()?;
-        let is_contents = name.as_c_str() == c"." && matches!(self.destination, Destination::Into(_));
+        let is_into = matches!(self.destination, Destination::Into(_));
+        if !is_into && root_name.is_none() && name.as_c_str() != c"." {
+            // A directory itself is the name of the copy: what is in the source goes into it.
+            side = source::inside(path, &side, &name, self.follow())?;
+            name = c".".to_owned();
+        }
+        let is_contents = name.as_c_str() == c"." && (is_into || root_name.is_none());
         let mut place = Place::new(Kind::Shared);
         place.root_name = root_name;
         let source = side.open_descriptor().expect("a root's side is open");
@@ -70,12 +110,14 @@ impl Visitor for Copying {
             let name = self.name_at_target(worker, entry)?;
             let path = || entry.dir.path_of(End::Target, &name);
             let explained = |error| names::explained(error, &name, entry.dir.data.route().target);
-            self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?;
+            self.persist(worker, entry.dir, |_| {
+                Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
+            })?;
             let mut place = Place::new(Kind::Fresh);
             place.born = Arc::clone(&entry.dir.data.born);
             return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
         }
-        self.enter_shared(worker, entry, &target)
+        self.persist(worker, entry.dir, |worker| self.enter_shared(worker, entry, &target))
     }
 
     fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
@@ -97,21 +139,14 @@ impl Visitor for Copying {
             }
         };
         let _ = dir.data.route.set(route);
+        if let Some(staged) = &dir.data.stage {
+            staged.is_copy_of(stat);
+        }
         Ok(())
     }
 
     fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
-        let mut pause = RETRY_AFTER;
-        for _ in 0..self.options.retries {
-            match self.copy_entry(worker, entry) {
-                Err(Stop::Failed(error)) if error.refusal().is_none_or(|refusal| refusal == Refusal::Changed) => {
-                    worker.job().sleep(pause)?;
-                    pause *= 4;
-                }
-                answer => return answer,
-            }
-        }
-        self.copy_entry(worker, entry)
+        self.persist(worker, entry.dir, |worker| self.copy_entry(worker, entry))
     }
 
     fn help(&self, worker: &mut Worker<Self>, shared: &Arc<Shared>) {
@@ -129,7 +164,7 @@ impl Visitor for Copying {
         if dir.data.is_fresh() && dir.data.stage.is_none() {
             let mode = self.mode_of(dir);
             // Its entries must still be reachable for us: a mode that keeps its owner out comes when they are done.
-            if self.may_give_away || mode & 0o700 == 0o700 {
+            if mode & 0o700 == 0o700 {
                 self.keep_dir(worker, dir, mode)?;
             }
         }
