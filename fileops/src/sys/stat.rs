@@ -56,14 +56,12 @@ impl Stat {
 
     /// Of an open directory, with its mount.
     pub(crate) fn of_dir(dir: impl AsFd) -> io::Result<Stat> {
-        let mut stat = Stat::of(&dir)?;
-        // Without statx (before Linux 4.11, or forbidden by a sandbox) mounts are told apart by device alone.
-        if let Ok(more) = again(|| fs::statx(&dir, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)) {
-            if more.stx_mask & StatxFlags::MNT_ID.bits() != 0 {
-                stat.mount = more.stx_mnt_id;
-            }
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        match again(|| fs::statx(&dir, c"", AtFlags::EMPTY_PATH, wanted)) {
+            // Before Linux 4.11, or forbidden by a sandbox: mounts are told apart by device alone.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Stat::of(&dir),
+            stat => stat.map(|stat| Stat::from(&stat)),
         }
-        Ok(stat)
     }
 
     pub(crate) fn kind(&self) -> FileType {
@@ -94,6 +92,26 @@ impl Stat {
     }
 }
 
+impl From<&fs::Statx> for Stat {
+    fn from(raw: &fs::Statx) -> Stat {
+        let time = |time: &fs::StatxTimestamp| Time { seconds: time.tv_sec, nanoseconds: time.tv_nsec.into() };
+        let has_mount = raw.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+        Stat {
+            id: Id { dev: fs::makedev(raw.stx_dev_major, raw.stx_dev_minor), ino: raw.stx_ino },
+            mode: raw.stx_mode.into(),
+            links: raw.stx_nlink.into(),
+            uid: raw.stx_uid,
+            gid: raw.stx_gid,
+            rdev: fs::makedev(raw.stx_rdev_major, raw.stx_rdev_minor),
+            size: raw.stx_size,
+            allocated: raw.stx_blocks * 512,
+            accessed: time(&raw.stx_atime),
+            modified: time(&raw.stx_mtime),
+            mount: if has_mount { raw.stx_mnt_id } else { 0 },
+        }
+    }
+}
+
 impl From<fs::Stat> for Stat {
     // The types of the fields differ between architectures.
     #[allow(clippy::unnecessary_cast)]
@@ -111,5 +129,26 @@ impl From<fs::Stat> for Stat {
             modified: Time { seconds: raw.st_mtime as i64, nanoseconds: raw.st_mtime_nsec as i64 },
             mount: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_calls_give_a_directory_the_same_identity_and_attributes() {
+        let dir = std::fs::File::open("/proc/self").unwrap();
+        let (one, other) = (Stat::of(&dir).unwrap(), Stat::of_dir(&dir).unwrap());
+        assert_eq!(
+            (one.id, one.mode, one.links, one.uid, one.gid),
+            (other.id, other.mode, other.links, other.uid, other.gid)
+        );
+        let dir = std::fs::File::open("/").unwrap();
+        let (one, other) = (Stat::of(&dir).unwrap(), Stat::of_dir(&dir).unwrap());
+        assert_eq!(
+            (one.id, one.size, one.modified, one.allocated),
+            (other.id, other.size, other.modified, other.allocated)
+        );
     }
 }

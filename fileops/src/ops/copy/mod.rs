@@ -426,7 +426,7 @@ fn directories_above(dir: &OwnedFd, id: Id) -> Vec<Id> {
 
 /// The scan that runs beside the work and finds out how much there is; an operation shorter than this needs none, unless
 /// it has begun a file that takes long by itself: then the scan costs little beside it.
-const SCAN_AFTER: Duration = Duration::from_millis(800);
+const SCAN_AFTER: Duration = Duration::from_secs(1);
 
 /// How often the free space is compared with what is still to come.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
