@@ -85,6 +85,7 @@ DELETERS = {
     "limit": Contender("limit rm {source}", yardstick=True),
     "fileops": Contender("fileops delete {source}", ours=True),
     "rm -rf": Contender("rm -rf {source}"),
+    "rmz": Contender("rmz {source}", crate="rmz"),
 }
 
 EVERYBODY = ("limit", "fileops", "cp -a", "rsync -aHAXS", "cpz", "fcp", "xcp")

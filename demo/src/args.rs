@@ -6,7 +6,7 @@ use fileops::OnConflict;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// Copies and measures trees of files, and cleans up after interruptions
+/// Copies, deletes and measures trees of files, and cleans up after interruptions
 #[derive(Debug, Parser)]
 #[command(name = "fileops", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -25,6 +25,11 @@ pub(crate) enum Command {
     /// ACLs and special files are kept. Nothing is ever half-written under its final name.
     #[command(after_help = EXIT_CODES)]
     Copy(CopyArgs),
+    /// Delete files and trees for good: there is no undo
+    ///
+    /// Symbolic links are deleted themselves. What is mounted below a path stays, with the directories above it.
+    #[command(after_help = EXIT_CODES)]
+    Delete(DeleteArgs),
     /// Count the entries and bytes of trees, as du does
     #[command(after_help = EXIT_CODES)]
     Measure(MeasureArgs),
@@ -75,6 +80,21 @@ pub(crate) struct CopyArgs {
     /// When cancelled, keep all files that are finished
     #[arg(long)]
     pub(crate) keep_finished: bool,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// What to delete
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Empty what is mounted below them too
+    #[arg(long)]
+    pub(crate) cross_mounts: bool,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,

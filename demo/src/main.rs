@@ -9,6 +9,7 @@
 mod args;
 mod bar;
 mod copy;
+mod delete;
 mod json;
 mod measure;
 mod messages;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
+        Command::Delete(args) => delete::run(args),
         Command::Measure(args) => measure::run(args),
         Command::Recover(args) => recover::run(&args),
         Command::Completions { shell } => pages::completions(shell),

@@ -98,6 +98,11 @@ pub(crate) fn summary(report: &Report) -> String {
     )
 }
 
+/// "105,000 entries deleted in 0.19 s".
+pub(crate) fn deleted(report: &Report) -> String {
+    format!("{} deleted in {}", counted(report.entries, "entry", "entries"), duration(report.elapsed))
+}
+
 /// What a copy keeps, less what a note limits.
 fn kept(notes: &[Note]) -> Vec<&'static str> {
     let all: [(&str, &[NoteKind]); 7] = [

@@ -107,18 +107,23 @@ pub enum Refusal {
     TooLarge,
     /// The target's file system has no such kind of entry.
     KindNotSupported,
+    /// Another file system is mounted there, and the operation stays on its own.
+    MountPoint,
+    /// A path that ends in `.` or `..` names no entry that could be taken away.
+    NoName,
 }
 
 impl Refusal {
     /// The errno that fits best, for callers that speak in numbers.
     pub fn errno(self) -> i32 {
         match self {
-            Refusal::SameFile | Refusal::IntoItself | Refusal::NameNotAllowed => libc::EINVAL,
+            Refusal::SameFile | Refusal::IntoItself | Refusal::NameNotAllowed | Refusal::NoName => libc::EINVAL,
             Refusal::Exists => libc::EEXIST,
             Refusal::KindDiffers => libc::EISDIR,
             Refusal::Changed | Refusal::TargetChanged => libc::ESTALE,
             Refusal::TooLarge => libc::EFBIG,
             Refusal::KindNotSupported => libc::EOPNOTSUPP,
+            Refusal::MountPoint => libc::EBUSY,
         }
     }
 }
@@ -135,6 +140,8 @@ impl fmt::Display for Refusal {
             Refusal::NameNotAllowed => "the target's file system does not allow this name",
             Refusal::TooLarge => "the file is too large for the target's file system",
             Refusal::KindNotSupported => "the target's file system has no such kind of file",
+            Refusal::MountPoint => "another file system is mounted there",
+            Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
         })
     }
 }
@@ -149,6 +156,7 @@ impl From<Refusal> for io::Error {
             Refusal::Changed | Refusal::TargetChanged => io::ErrorKind::StaleNetworkFileHandle,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
             Refusal::KindNotSupported => io::ErrorKind::Unsupported,
+            Refusal::MountPoint => io::ErrorKind::ResourceBusy,
             _ => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, refusal)

@@ -39,6 +39,7 @@
 //! | verb | |
 //! |---|---|
 //! | [`copy`], [`copy_as`] | trees with everything that belongs to them; never half-written under a final name |
+//! | [`delete`] | for good: no link is followed, no mount point crossed unless asked |
 //! | [`measure`] | entries, bytes, allocated bytes, as du(1) counts |
 //! | [`leftovers`], [`search`] | what interrupted operations left on disk, told by identity, removed when asked |
 //!
@@ -64,6 +65,7 @@ pub use operation::{
     Complete, Incomplete, Note, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage, Skipped,
 };
 pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
+pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};
 pub use pool::{Pool, Task, TaskError, block_on};

@@ -116,6 +116,11 @@ pub(crate) trait Visitor: Send + Sync + Sized + 'static {
     /// A directory was found, while its parent is listed. It is opened later, perhaps by another worker.
     fn enter_dir(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Self::Dir>>;
 
+    /// A directory may not be opened. Gives `true` if it may now, and shall be tried once more.
+    fn unlock_dir(&self, _worker: &mut Worker<Self>, _dir: &Arc<Node<Self::Dir>>) -> bool {
+        false
+    }
+
     /// A directory was opened and is about to be listed: the time to look at its identity.
     fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Self::Dir>>) -> Visit;
 

@@ -233,7 +233,13 @@ impl<V: Visitor> Worker<V> {
 
     fn open_dir(&mut self, node: &Arc<Node<V::Dir>>) -> Visit<Arc<OwnedFd>> {
         let engine = Arc::clone(&self.engine);
-        let file = self.descriptor(node, End::Source).during(Action::Open, || node.path(End::Source))?;
+        let opened = match self.descriptor(node, End::Source) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && engine.visitor.unlock_dir(self, node) => {
+                self.descriptor(node, End::Source)
+            }
+            opened => opened,
+        };
+        let file = opened.during(Action::Open, || node.path(End::Source))?;
         let stat = Stat::of_dir(&*file).during(Action::Stat, || node.path(End::Source))?;
         if let Some(parent) = node.parent() {
             // A way back up needs a bind mount, or a link that is followed.

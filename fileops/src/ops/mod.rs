@@ -1,6 +1,7 @@
 //! The verbs: what an operation does to each entry. Threads and order are the engine's.
 
 pub(crate) mod copy;
+pub(crate) mod delete;
 pub(crate) mod measure;
 pub(crate) mod recover;
 pub(crate) mod remove;

@@ -1,0 +1,289 @@
+//! Deleting for good: by descriptor, never through a symbolic link, and only what is on the mount it was asked for.
+//!
+//! A list tells the kind of each entry, and that is all there is to know of it: a file costs one call. Also what removes
+//! the trees of our own (`remove`).
+
+use super::source;
+use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, Worker, Workers};
+use crate::error::{Action, During, Error, Refusal};
+use crate::operation::{Job, OnShortage, Operation, Outcome, Report, Running};
+use crate::pool::Pool;
+use crate::progress::add;
+use crate::sys::stat::{Id, Stat};
+use crate::sys::{attributes, name, process};
+use rustix::fs::FileType;
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+/// Deletes files and trees for good: there is no undo, and no trash.
+///
+/// A symbolic link is deleted itself, also where its name has a slash at the end. What is mounted below a path is left
+/// alone, with the directories above it, unless [`mounts`](Delete::mounts) says otherwise; a path that is a mount point, or
+/// ends in `.` or `..`, is refused. Directories that only lack their owner's permission are given it for the time.
+///
+/// ```
+/// # let base = std::env::temp_dir().join(format!("fileops-doc-delete-{}", std::process::id()));
+/// # let build = base.join("build");
+/// # std::fs::create_dir_all(build.join("objects"))?;
+/// # std::fs::write(build.join("objects/a.o"), b"x")?;
+/// # fileops::block_on(async {
+/// fileops::delete([&build]).await.into_result()?;
+/// # Ok::<_, fileops::Incomplete>(())
+/// # })?;
+/// # assert!(!build.exists());
+/// # std::fs::remove_dir_all(&base)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The [`Report`] names every entry that could not be deleted; the directories above it stay, all else goes.
+pub fn delete<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Delete {
+    let paths = paths.into_iter().map(Into::into).collect();
+    Delete { paths, mounts: Mounts::default(), workers: Workers::Adapt, pool: None }
+}
+
+/// Whether an operation goes on into what is mounted below its sources.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mounts {
+    /// Each mount point is a failure, and what is mounted there stays as it is.
+    #[default]
+    Stay,
+    /// What is mounted there is emptied too. A mount point itself is busy, and stays.
+    Cross,
+}
+
+/// A deletion that was not started yet; see [`delete`].
+#[must_use = "nothing is deleted until it is started or awaited"]
+pub struct Delete {
+    paths: Vec<PathBuf>,
+    mounts: Mounts,
+    workers: Workers,
+    pool: Option<Pool>,
+}
+
+impl Delete {
+    /// What happens at mount points; default [`Mounts::Stay`].
+    pub fn mounts(mut self, mounts: Mounts) -> Delete {
+        self.mounts = mounts;
+        self
+    }
+
+    /// Uses so many workers, instead of as many as are useful.
+    pub fn jobs(mut self, count: usize) -> Delete {
+        self.workers = Workers::Fixed(count);
+        self
+    }
+
+    /// Uses the threads of this pool, instead of the global one.
+    pub fn pool(mut self, pool: &Pool) -> Delete {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Starts deleting, and gives the handle.
+    pub fn start(self) -> Operation {
+        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
+        let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
+        Operation::start(&pool.clone(), Job::new(OnShortage::Warn), move |job| {
+            let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed: None, can_all: can_all() };
+            engine::run(deleting, &job, &pool, workers);
+            job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })
+        })
+    }
+}
+
+impl IntoFuture for Delete {
+    type Output = Report;
+    type IntoFuture = Running;
+
+    fn into_future(self) -> Running {
+        Running::new(self.start())
+    }
+}
+
+/// Deletes one entry with everything in it, if it is the file that `id` says; counts what is gone, so that others can see
+/// it go on.
+pub(super) fn tree(
+    dir: &Arc<OwnedFd>,
+    path: PathBuf,
+    name: CString,
+    id: Id,
+    pool: &Pool,
+    removed: &Arc<AtomicU64>,
+) -> Result<(), Vec<Error>> {
+    let job = Job::new(OnShortage::Warn);
+    let doomed = Doomed::One(Arc::clone(dir), path, name, id);
+    let removed = Some(Arc::clone(removed));
+    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed, can_all: can_all() };
+    let (_, is_over) = engine::run(deleting, &job, pool, Workers::Adapt);
+    let report = job.report(Outcome::Done);
+    if report.failures.is_empty() && is_over { Ok(()) } else { Err(report.failures) }
+}
+
+/// Whether permissions are no obstacle.
+fn can_all() -> bool {
+    process::effective_ids().0 == 0
+}
+
+struct Deleting {
+    doomed: Doomed,
+    mounts: Mounts,
+    removed: Option<Arc<AtomicU64>>,
+    can_all: bool,
+}
+
+enum Doomed {
+    Paths(Vec<PathBuf>),
+    /// An entry of an open directory, by identity.
+    One(Arc<OwnedFd>, PathBuf, CString, Id),
+}
+
+/// What is known of a directory that is being emptied.
+struct Place {
+    /// Which mount what is deleted has to be on.
+    mount: Mount,
+    /// The mode it had before it was made accessible.
+    mode: OnceLock<u32>,
+}
+
+/// Which mount, and where the kernel does not tell (before Linux 5.8) which device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mount(u64, u64);
+
+impl Mount {
+    fn of(stat: &Stat) -> Mount {
+        Mount(stat.mount, if stat.mount == 0 { stat.id.dev } else { 0 })
+    }
+}
+
+impl Place {
+    fn on(mount: Mount) -> Place {
+        Place { mount, mode: OnceLock::new() }
+    }
+}
+
+impl Deleting {
+    fn gone(&self, worker: &Worker<Self>, kind: FileType) {
+        let counters = &worker.counters;
+        add(&counters.entries, 1);
+        match kind {
+            FileType::Directory => add(&counters.directories, 1),
+            FileType::RegularFile => add(&counters.files, 1),
+            FileType::Symlink => add(&counters.symlinks, 1),
+            _ => add(&counters.specials, 1),
+        }
+        if let Some(removed) = &self.removed {
+            removed.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Visitor for Deleting {
+    type Dir = Place;
+    type Share = ();
+
+    fn roots(&self) -> usize {
+        match &self.doomed {
+            Doomed::Paths(paths) => paths.len(),
+            Doomed::One(..) => 1,
+        }
+    }
+
+    fn root_path(&self, index: usize) -> PathBuf {
+        match &self.doomed {
+            Doomed::Paths(paths) => paths[index].clone(),
+            Doomed::One(_, path, name, _) => path.join(engine::os(name)),
+        }
+    }
+
+    fn root(&self, _: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
+        let path = || self.root_path(index);
+        let (side, name) = match &self.doomed {
+            Doomed::Paths(paths) => {
+                if source::has_no_name(&paths[index]) && !paths[index].as_os_str().is_empty() {
+                    return Err(Error::new(Action::Remove, path(), Refusal::NoName).into());
+                }
+                source::open(&paths[index])?
+            }
+            Doomed::One(dir, path, name, _) => (Side::root(path.clone(), Arc::clone(dir)), name.clone()),
+        };
+        let dir = side.open_descriptor().expect("a root's side is open");
+        if let Doomed::One(.., id) = self.doomed {
+            if Stat::at(&*dir, &name).during(Action::Stat, path)?.id != id {
+                return Err(Error::new(Action::Remove, path(), Refusal::TargetChanged).into());
+            }
+        }
+        let mount = Mount::of(&Stat::of_dir(&*dir).during(Action::Stat, path)?);
+        Ok(Root::Entry(Node::top(side, None, Place::on(mount)), name))
+    }
+
+    fn enter_dir(&self, _: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Place>> {
+        Ok(Enter::Into(Place::on(entry.dir.data.mount), None))
+    }
+
+    fn unlock_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> bool {
+        let (Some(above), Some(side)) = (dir.parent(), dir.side(End::Source)) else { return false };
+        let Ok(file) = worker.descriptor(above, End::Source) else { return false };
+        let Ok(stat) = Stat::at(&*file, side.name()) else { return false };
+        let is_changed =
+            stat.is_dir() && attributes::set_mode_at(&*file, side.name(), stat.permissions() | 0o700).is_ok();
+        if is_changed {
+            let _ = dir.data.mode.set(stat.permissions());
+        }
+        is_changed
+    }
+
+    fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        let stat = dir.stat();
+        if self.mounts == Mounts::Stay && Mount::of(stat) != dir.data.mount {
+            return Err(Error::new(Action::RemoveDir, dir.path(End::Source), Refusal::MountPoint).into());
+        }
+        let mode = stat.permissions();
+        if mode & 0o700 != 0o700 && !self.can_all {
+            let file = worker.descriptor(dir, End::Source).during(Action::Open, || dir.path(End::Source))?;
+            // If this is refused, so is the deletion, and that says it better.
+            if attributes::set_mode(&*file, mode | 0o700).is_ok() {
+                let _ = dir.data.mode.set(mode);
+            }
+        }
+        Ok(())
+    }
+
+    fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+        name::unlink(&*dir, entry.name).during(Action::Remove, path)?;
+        self.gone(worker, entry.kind);
+        Ok(())
+    }
+
+    fn help(&self, _: &mut Worker<Self>, _: &Arc<()>) {}
+
+    fn close_dir(&self, _: &mut Worker<Self>, _: &Arc<Node<Place>>) -> Visit {
+        Ok(())
+    }
+
+    fn leave_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        let Some(above) = dir.parent() else { return Ok(()) };
+        let path = || dir.path(End::Source);
+        let file = worker.descriptor(above, End::Source).during(Action::Open, path)?;
+        let name = dir.side(End::Source).map(Side::name).expect("every directory has a source");
+        name::rmdir(&*file, name).during(Action::RemoveDir, path)?;
+        self.gone(worker, FileType::Directory);
+        Ok(())
+    }
+
+    fn abandon_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        // It stays, and so does its mode.
+        if let Some(&mode) = dir.data.mode.get() {
+            if let Ok(file) = worker.descriptor(dir, End::Source) {
+                let _ = attributes::set_mode(&*file, mode);
+            }
+        }
+        Ok(())
+    }
+}
