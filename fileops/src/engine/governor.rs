@@ -24,6 +24,9 @@ const MOST: usize = 16;
 const LOOK_FIRST: Duration = Duration::from_millis(2);
 const LOOK_LAST: Duration = Duration::from_millis(20);
 
+/// Fewer running workers than this share of the cores, and more of them are worth their cost.
+const IDLE_BELOW: f64 = 0.7;
+
 /// Looks that must agree before the number changes.
 const LOOKS: u32 = 4;
 
@@ -274,12 +277,14 @@ impl<V: Visitor> Engine<V> {
         (!busy.is_empty()).then(|| waiting as f64 / busy.len() as f64)
     }
 
-    /// Doubles the workers while most of them wait and all are busy; halves them when hardly one does.
+    /// Doubles the workers while they leave a good part of the cores idle, since they wait; halves them when hardly one does.
     fn adapt(self: &Arc<Self>, waiting: f64) -> bool {
         let (wanted, fewest, most) = (self.wanted_workers(), self.staff.fewest, self.staff.most);
         let is_busy = self.job.control.idle() == 0;
+        let running = wanted as f64 * (1.0 - waiting);
+        let is_idle = running < IDLE_BELOW * thread::cores() as f64;
         let better = match waiting {
-            share if share >= 0.5 && is_busy => (wanted * 2).min(most),
+            _ if is_idle && is_busy => (wanted * 2).min(most),
             share if share <= 0.1 => (wanted / 2).max(fewest),
             _ => wanted,
         };
