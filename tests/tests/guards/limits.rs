@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use fileops::OnConflict;
@@ -292,10 +292,10 @@ fn trees_files_and_pipes_are_copied_whole_without_proc() {
         let tree = variable("TREE");
         let tree = Path::new(&tree);
         let tops = ["a", "file", "pipe"].map(|name| tree.join(name));
-        for umask in [0o022, 0o777] {
+        for umask in [0o022, 0o077, 0o777] {
             rustix::process::umask(Mode::from_raw_mode(umask));
             let report = complete(fileops::copy(&tops, tree.join(format!("{umask:o}"))));
-            assert_eq!((report.files, report.specials, report.directories), (5, 2, 3));
+            assert_eq!((report.files, report.specials, report.directories), (25, 2, 3));
             assert!(report.notes.is_empty(), "{:?}", report.notes);
             let old = tree.join(format!("over{umask:o}"));
             complete(fileops::copy(&tops, old).on_conflict(OnConflict::Replace));
@@ -306,14 +306,17 @@ fn trees_files_and_pipes_are_copied_whole_without_proc() {
     let top = "a!2751/ a/x!604=1 a/large!640#300000 a/run!4755=x a/pipe!622| a/link->x a/sub!1777/ a/sub/z!0=3 a/sub/closed!500/ \
                file!640=hello pipe!606|";
     let tree = Tree::new(top);
-    for umask in ["22", "777"] {
+    // Of files that one umask changes and files that it does not, some come first and some later.
+    make(tree.root(), &(0..10).map(|n| format!("a/own{n}!600=x a/all{n}!644=x ")).collect::<String>());
+    fs::set_permissions(tree.path("a"), fs::Permissions::from_mode(0o2751)).unwrap();
+    for umask in ["22", "77", "777"] {
         fs::create_dir(tree.path(umask)).unwrap();
         make(&tree.path(format!("over{umask}")), "a/x=old a/pipe| file=old pipe=old");
         xattr::set(tree.path("file"), "user.kept", b"value").unwrap();
     }
     let state = Tree::new("");
     without_proc(test_name!(), &[("TREE", tree.root().as_ref()), ("XDG_STATE_HOME", state.root().as_ref())]);
-    for into in ["22", "777", "over22", "over777"] {
+    for into in ["22", "77", "777", "over22", "over77", "over777"] {
         for name in ["a", "file", "pipe"] {
             let ignore = Ignore { root: into.starts_with("over"), ..Default::default() };
             let ignore = if name == "a" { ignore } else { Default::default() };
