@@ -141,7 +141,7 @@ impl Visitor for Copying {
         };
         let _ = dir.data.route.set(route);
         if let Some(staged) = &dir.data.stage {
-            staged.is_copy_of(stat);
+            staged.is_copy_of(Stat { mode: stat.mode | self.mode_of(dir), ..stat });
         }
         Ok(())
     }
