@@ -371,3 +371,33 @@ fn a_fault_that_goes_away_is_survived_by_trying_again() {
         assert_eq!((report.entries, report.bytes), (5, 10), "{n}");
     }
 }
+
+#[test]
+fn names_of_one_file_stay_one_when_a_link_is_tried_again() {
+    alone!();
+    require_fuse!();
+    let eio = |n| Fault::new(Op::Link, Action::Errno(libc::EIO)).nth(n);
+    for names in ["top/a=hello top/b=>top/a", "top/a=hello top/b=>top/a top/c=>top/a top/d=>top/a"] {
+        let report = is_tried_again(&Tree::new(names), "", eio(1));
+        assert_eq!(report.bytes, 5, "{report:?}");
+    }
+}
+
+#[test]
+fn a_name_that_waited_for_the_first_copy_of_its_file_is_tried_again_too() {
+    alone!();
+    require_fuse!();
+    let (source, target) = (FaultFs::new(), uncached());
+    make(source.backing(), "top/1/file=hello top/2/file=>top/1/file");
+    // The first copy is under way while the second name is met.
+    let first = source.add(Fault::new(Op::Read, Action::Hang).first(1));
+    target.add(Fault::new(Op::Link, Action::Errno(libc::EIO)).nth(1));
+    let operation = fileops::copy([source.path().join("top")], target.path()).retry(2).jobs(2).start();
+    assert!(source.wait_hanging(1, crate::PATIENCE));
+    crate::wait_until("the second name is met", || source.count(Op::Open) == 2);
+    source.release();
+    let report = finish(operation);
+    assert_eq!((source.hits(first), target.injected()), (1, 1));
+    assert!(report.is_complete(), "{report:?}");
+    fileops_tests::assert_same_tree(source.backing().join("top"), target.backing().join("top"));
+}

@@ -353,7 +353,9 @@ impl Copying {
             destination,
             target: Arc::default(),
             routes: Routes::default(),
-            links: LinkGroups::new(options.links == Links::Follow),
+            links: LinkGroups::new(
+                options.links == Links::Follow || options.retries > 0 || options.on_shortage == OnShortage::Pause,
+            ),
             ledger: Arc::new(Ledger::new("copy")),
             merged: Mutex::default(),
             placed: Mutex::default(),
