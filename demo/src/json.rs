@@ -78,6 +78,7 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "outcome": if report.outcome == Outcome::Cancelled { "cancelled" } else { "done" },
         "exit": exit,
         "entries": report.entries,
+        "removed": report.removed,
         "files": report.files,
         "directories": report.directories,
         "symlinks": report.symlinks,

@@ -44,8 +44,21 @@ impl Place {
 
     fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fileops"));
-        command.args(args).current_dir(self.0.path()).env("XDG_STATE_HOME", self.path("state")).stdin(Stdio::null());
+        self.prepare(&mut command);
+        command.args(args);
         command
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.0.path()).env("XDG_STATE_HOME", self.path("state")).stdin(Stdio::null());
+    }
+
+    /// The program under a shell command that comes first.
+    fn after(&self, script: &str, args: &[&str]) -> Command {
+        let mut shell = Command::new("sh");
+        self.prepare(&mut shell);
+        shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_fileops")]).args(args);
+        shell
     }
 
     fn run(&self, args: &str) -> Output {
@@ -138,6 +151,18 @@ fn no_target_directory_merges_with_a_directory_of_that_name() {
     assert_eq!(place.read("into/b"), "b");
     assert_eq!(place.read("into/c"), "c");
     assert!(!place.exists("into/tree"));
+}
+
+#[test]
+fn no_target_directory_merges_with_the_directory_it_runs_in() {
+    let place = Place::new();
+    place.file("tree/b", "b");
+    place.file("into/c", "c");
+    let mut command = place.command(["copy", "-T", "../tree", "."]);
+    let output = command.current_dir(place.path("into")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!((place.read("into/b"), place.read("into/c")), ("b".to_owned(), "c".to_owned()));
+    assert_eq!(place.names("into").len(), 2);
 }
 
 #[test]
@@ -264,6 +289,18 @@ fn an_argument_that_is_repeated_is_not_printed_raw() {
 }
 
 #[test]
+fn an_argument_that_would_turn_the_text_around_is_not_printed_raw() {
+    let place = Place::new();
+    for argument in ["--a\u{202e}b", "--jobs=a\u{202e}b", "--a\u{2066}b", "--a\u{200f}b"] {
+        let output = place.command(["copy", argument, "a", "b"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let text = stderr(&output);
+        assert!(!text.contains(['\u{202e}', '\u{2066}', '\u{200f}']), "{text:?}");
+        assert!(text.contains("\\u{20"), "it is named all the same: {text:?}");
+    }
+}
+
+#[test]
 fn json_lines_begin_with_progress_and_end_with_the_report() {
     let place = Place::new();
     place.file("tree/a", "12345");
@@ -355,9 +392,17 @@ fn signal(child: &Child, name: &str) {
 
 /// Starts to copy, and stops the process (SIGSTOP) in the middle: a stage is there and the final name is not.
 fn stopped_midway(place: &Place, options: &[&str]) -> Child {
+    stopped_midway_by(place, || {
+        let mut command = place.command(["copy", "large", "into"]);
+        command.args(options);
+        command
+    })
+}
+
+fn stopped_midway_by(place: &Place, command: impl Fn() -> Command) -> Child {
     loop {
         fs::create_dir(place.path("into")).unwrap();
-        let mut child = place.command(["copy", "large", "into"]).args(options).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command().stderr(Stdio::piped()).spawn().unwrap();
         while place.names("into").is_empty() && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
@@ -376,7 +421,7 @@ fn stopped_midway(place: &Place, options: &[&str]) -> Child {
 fn a_signal_cancels_within_a_second_and_leaves_nothing() {
     let place = Place::new();
     large_tree(&place);
-    for name in ["TERM", "INT"] {
+    for name in ["TERM", "INT", "HUP"] {
         let child = stopped_midway(&place, &[]);
         signal(&child, name);
         let since = Instant::now();
@@ -389,6 +434,44 @@ fn a_signal_cancels_within_a_second_and_leaves_nothing() {
         assert_eq!(stdout(&place.expect(0, "recover into")), "");
         fs::remove_dir(place.path("into")).unwrap();
     }
+}
+
+#[test]
+fn a_signal_that_the_caller_ignores_does_not_cancel() {
+    let place = Place::new();
+    large_tree(&place);
+    for name in ["INT", "HUP", "TERM"] {
+        // As nohup(1) starts a program, and a shell without job control what it runs in the background.
+        let script = format!("trap '' {name}");
+        let child = stopped_midway_by(&place, || place.after(&script, &["copy", "large", "into"]));
+        signal(&child, name);
+        signal(&child, "CONT");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{name}");
+        assert_eq!(place.names("into/large").len(), 32);
+        fs::remove_dir_all(place.path("into")).unwrap();
+    }
+}
+
+#[test]
+fn the_report_of_a_cancelled_copy_counts_what_was_removed_again() {
+    let place = Place::new();
+    large_tree(&place);
+    let child = stopped_midway_by(&place, || {
+        let mut command = place.command(["copy", "--json", "large", "into"]);
+        command.stdout(Stdio::piped());
+        command
+    });
+    signal(&child, "TERM");
+    signal(&child, "CONT");
+    let output = child.wait_with_output().unwrap();
+    let lines = json_lines(&output);
+    let report = of_kind(&lines, "report")[0];
+    assert_eq!((&report["outcome"], &report["exit"]), (&"cancelled".into(), &130.into()));
+    assert!(report["removed"].is_number() && report["removed"] == report["entries"], "{report}");
+    place.file("tree/a", "12345");
+    let whole = json_lines(&place.expect(0, "copy --json tree new"));
+    assert_eq!(of_kind(&whole, "report")[0]["removed"], 0);
 }
 
 /// A copy whose failures fill a pipe that nobody reads, so that the thread which writes them waits for ever.

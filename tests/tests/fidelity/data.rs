@@ -8,9 +8,12 @@ use std::process::Command;
 
 use fileops::{copy, copy_as};
 use fileops_tests::tree::noise;
-use fileops_tests::{Mount, Tree, assert_same_tree, require_command, require_filesystem, require_root};
+use fileops_tests::{
+    Mount, Options, Tree, assert_same_tree, require_command, require_filesystem, require_fuse, require_root, skip,
+};
+use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::{run, whole};
+use crate::{run, run_whole, whole};
 
 const MIB: u64 = 1 << 20;
 
@@ -194,4 +197,55 @@ fn files_that_the_kernel_makes_up_are_copied_with_their_content() {
         let copied = tree.path("dst/inotify").join(name);
         assert_eq!(fs::read(copied).expect("read"), fs::read(source).expect("read"));
     }
+}
+
+#[test]
+fn files_of_a_file_system_that_nobody_heard_of_are_copied_with_their_content_although_their_size_is_0() {
+    require_root!();
+    let formats = match Mount::with(&["-t", "binfmt_misc", "none"]) {
+        Ok(mount) => mount,
+        Err(error) => skip!("binfmt_misc cannot be mounted: {error}"),
+    };
+    let status = formats.path().join("status");
+    assert_eq!(fs::metadata(&status).expect("known").len(), 0);
+    let tree = Tree::new("");
+    let report = whole(copy([&status], tree.root()));
+    let content = fs::read(&status).expect("read");
+    assert!(!content.is_empty());
+    assert_eq!(fs::read(tree.path("status")).expect("copied"), content);
+    assert_eq!(report.bytes, content.len() as u64);
+}
+
+#[test]
+fn files_of_a_fuse_file_system_are_copied_with_their_content_although_their_size_is_0() {
+    require_fuse!();
+    let made_up = Path::new("/proc/sys/fs/inotify");
+    let backing = Some(made_up.to_owned());
+    let server = Options { backing, direct_io: true, ..Options::default() }.mount().expect("mounted");
+    let (tree, name) = (Tree::new("dst/"), "max_user_watches");
+    assert_eq!(fs::metadata(server.path().join(name)).expect("known").len(), 0);
+    let content = fs::read(made_up.join(name)).expect("read");
+    // They are root's, and the copy of another user is not.
+    let report = run(copy([server.path().join(name)], tree.root()));
+    assert!(report.is_complete(), "{report:#?}");
+    assert_eq!(report.bytes, content.len() as u64);
+    assert_eq!(fs::read(tree.path(name)).expect("copied"), content);
+}
+
+#[test]
+fn holes_are_kept_although_blocks_beyond_the_end_make_up_for_them() {
+    require_root!();
+    require_command!("mkfs.ext4");
+    let disk = Mount::ext4(64).expect("ext4");
+    let source = disk.path().join("source");
+    let file = File::create(&source).expect("made");
+    file.write_all_at(&noise(MIB as usize), 4 * MIB).expect("written");
+    fallocate(&file, FallocateFlags::KEEP_SIZE, 5 * MIB, 6 * MIB).expect("allocated");
+    file.sync_all().expect("synced");
+    assert!(allocated(&source) > file.metadata().expect("known").len(), "the count of blocks hides the hole");
+    let copied = disk.path().join("copied");
+    run_whole(copy_as(&source, &copied));
+    File::open(&copied).and_then(|file| file.sync_all()).expect("synced");
+    assert!(allocated(&copied) <= MIB + 65_536, "{} bytes", allocated(&copied));
+    assert_same_tree(&source, &copied);
 }

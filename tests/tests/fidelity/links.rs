@@ -164,3 +164,17 @@ fn hard_links_where_there_are_none_become_files_and_are_noted() {
         "src/a=x src/b=x src/c=x src/pipe| src/pipe-too| a=x b=x c=x pipe| pipe-too|",
     );
 }
+
+#[test]
+fn all_names_of_a_file_and_all_followed_links_to_them_stay_one_file() {
+    let tree = Tree::new("src/a/one=hello src/b/two=>src/a/one src/c/to-one->../a/one src/c/to-two->../b/two dst/");
+    fileops_tests::tree::make(tree.root(), "src/d/again->../a/one src/other=x");
+    for workers in [1, 4] {
+        let copied = tree.path(format!("dst/{workers}"));
+        run_whole(copy_as(tree.path("src"), &copied).links(Links::Follow).jobs(workers));
+        let names = ["a/one", "b/two", "c/to-one", "c/to-two", "d/again"];
+        let inodes = names.map(|name| inode(copied.join(name)));
+        assert_eq!(inodes, [inodes[0]; 5], "{workers} workers");
+        assert_eq!(fs::symlink_metadata(copied.join("d/again")).expect("there").nlink(), 5);
+    }
+}

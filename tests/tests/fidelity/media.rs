@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use fileops::{NoteKind, ReadOnlyDirs, copy_as};
+use fileops::{NoteKind, OnCancel, Outcome, ReadOnlyDirs, copy_as};
 use fileops_tests::temp::Temp;
 use fileops_tests::{
-    Ignore, Mount, Rich, Tree, assert_same_tree, assert_same_tree_but, require_command, require_filesystem,
-    require_root,
+    Action, Fault, FaultFs, Ignore, Mount, Op, Rich, Tree, assert_same_tree, assert_same_tree_but, require_command,
+    require_filesystem, require_fuse, require_root,
 };
 
 use crate::{noted, rsync_differences, run, run_whole, whole};
@@ -80,4 +80,29 @@ fn a_disk_that_is_mounted_read_only_is_no_such_medium() {
     let tree = Tree::new("");
     run_whole(copy_as(memory.path().join("src"), tree.path("copied")));
     assert_same_tree(memory.path().join("src"), tree.path("copied"));
+}
+
+#[test]
+fn a_cancelled_tree_from_a_read_only_medium_is_made_writable_too_when_it_is_kept() {
+    require_root!();
+    require_fuse!();
+    require_command!("mksquashfs");
+    require_filesystem!("squashfs");
+    let tree = Tree::new(&(0..200).map(|n| format!("src/{n}=x ")).collect::<String>());
+    fs::set_permissions(tree.path("src"), fs::Permissions::from_mode(0o555)).expect("set");
+    let image = Temp::new("image").expect("a directory");
+    let (medium, target) = (medium(&image, &tree.path("src")), FaultFs::new());
+    target.add(Fault::new(Op::Create, Action::Latency(std::time::Duration::from_millis(10))));
+    for (rule, expected) in [(ReadOnlyDirs::MakeWritable, 0o755), (ReadOnlyDirs::Keep, 0o555)] {
+        let kept = target.path().join(format!("{rule:?}"));
+        let copy = copy_as(medium.path(), &kept).on_cancel(OnCancel::KeepFinished).read_only_dirs(rule);
+        let operation = copy.start();
+        while operation.progress().entries_done < 3 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        operation.cancel();
+        let report = operation.wait();
+        assert!(report.outcome == Outcome::Cancelled && report.failures.is_empty(), "{report:#?}");
+        assert_eq!(mode(&kept), expected, "{rule:?}");
+    }
 }

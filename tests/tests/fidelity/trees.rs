@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
 
-use fileops::{copy, copy_as};
+use fileops::{NoteKind, copy, copy_as};
 use fileops_tests::rich::{ACCESS_ACL, Facts, shared_acl};
 use fileops_tests::tree::{inode, make};
 use fileops_tests::{
-    FaultFs, Ignore, Mount, Options, Rich, Tree, assert_same_tree, differences, require_command, require_filesystem,
-    require_fuse, require_root, snapshot,
+    Action, Fault, FaultFs, Ignore, Mount, Op, Options, Rich, Tree, assert_same_tree, differences, require_command,
+    require_filesystem, require_fuse, require_root, snapshot,
 };
 
-use crate::{rsync_differences, run_whole, whole};
+use crate::{noted, rsync_differences, run, run_whole, whole};
 
 /// The bytes that files take, each counted once however many names it has.
 fn allocated(facts: &[Facts]) -> u64 {
@@ -200,4 +200,18 @@ fn subvolumes_with_equal_numbers_are_copied_each_with_its_own_files() {
     // A subvolume is a directory like any other.
     run_whole(copy_as(root.join("one"), root.join("copy")));
     assert_same_tree(root.join("one"), root.join("copy"));
+}
+
+#[test]
+fn what_may_not_tell_its_attributes_is_copied_and_that_is_noted() {
+    require_fuse!();
+    for name in ["pipe", "link", "file"] {
+        let (fs, tree) = (FaultFs::new(), Tree::new(""));
+        make(fs.backing(), "top/pipe!640| top/link->file top/file=hello");
+        let rule = fs.add(Fault::new(Op::Listxattr, Action::Errno(libc::EPERM)).name(name));
+        let report = run(copy([fs.path().join("top")], tree.root()));
+        assert!(report.is_complete() && fs.hits(rule) > 0, "{name}: {report:#?}");
+        assert_eq!((noted(&report, NoteKind::AttributesNotKept), report.notes.len()), (1, 1), "{name}: {report:#?}");
+        tree.assert("top/pipe!640| top/link->file top/file=hello");
+    }
 }

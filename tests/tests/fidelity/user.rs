@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 use std::process::Command;
 
-use fileops::{Action, NoteKind, copy, copy_as};
+use fileops::{Action, NoteKind, OnConflict, copy, copy_as};
 use fileops_tests::tree::{make, noise};
 use fileops_tests::user::give;
 use fileops_tests::{Rich, Tree, as_user, assert_same_tree, require_command, require_root, test_name, user, user_part};
@@ -201,4 +201,22 @@ fn a_destination_that_may_not_be_written_fails_and_stays_as_it_is() {
     make(tree.root(), "dst!755/ dst/there=1");
     part(&tree, test_name!(), "copy");
     fileops_tests::tree::assert_tree(&tree.path("dst"), "there=1");
+}
+
+#[test]
+fn a_file_is_replaced_by_one_whose_mode_its_owner_cannot_read() {
+    user_part!("copy", {
+        let copy = copy([root().join("src/file")], root().join("dst")).on_conflict(OnConflict::Replace);
+        let report = run(copy);
+        assert!(report.is_complete(), "{report:#?}");
+        let copied = fs::metadata(root().join("dst/file")).expect("there");
+        assert_eq!((copied.mode() & 0o7777, copied.len()), (0o044, 9000));
+    });
+    require_root!();
+    let tree = users("src/ dst/file!644=old");
+    // Somebody else's, which everybody but the owner may read.
+    make(tree.root(), "src/file!44#9000");
+    part(&tree, test_name!(), "copy");
+    assert_eq!(fs::read(tree.path("dst/file")).expect("read"), noise(9000));
+    assert_eq!(fs::read_dir(tree.path("dst")).expect("read").count(), 1);
 }

@@ -2,16 +2,19 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use fileops::OnConflict;
 use fileops_tests::tree::{make, noise};
-use fileops_tests::{Mount, Tree, as_user, require_root, test_name, user::variable, user_part};
+use fileops_tests::{
+    Ignore, Mount, Tree, as_user, assert_same_tree_but, require_command, require_root, test_name, user::variable,
+    user_part,
+};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::process::Resource;
 
-use crate::children::{alone, limit, status};
+use crate::children::{alone, limit, status, without_proc};
 use crate::{complete, errnos, run};
 
 /// Where trees of many entries are made: in memory, where they can be.
@@ -280,4 +283,45 @@ fn a_limit_on_the_size_of_files_is_a_failure_and_not_the_end() {
         tree.assert("a/large#3000000 a/small=new dst/large=old dst/small=new dst/a/small=new");
     });
     alone(test_name!(), &[]);
+}
+
+#[test]
+fn trees_files_and_pipes_are_copied_whole_without_proc() {
+    user_part!("without", {
+        assert!(fs::metadata("/proc/self").is_err());
+        let tree = variable("TREE");
+        let tree = Path::new(&tree);
+        let tops = ["a", "file", "pipe"].map(|name| tree.join(name));
+        for umask in [0o022, 0o077, 0o777] {
+            rustix::process::umask(Mode::from_raw_mode(umask));
+            let report = complete(fileops::copy(&tops, tree.join(format!("{umask:o}"))));
+            assert_eq!((report.files, report.specials, report.directories), (25, 2, 3));
+            assert!(report.notes.is_empty(), "{:?}", report.notes);
+            let old = tree.join(format!("over{umask:o}"));
+            complete(fileops::copy(&tops, old).on_conflict(OnConflict::Replace));
+        }
+    });
+    require_root!();
+    require_command!("unshare");
+    let top = "a!2751/ a/x!604=1 a/large!640#300000 a/run!4755=x a/pipe!622| a/link->x a/sub!1777/ a/sub/z!0=3 a/sub/closed!500/ \
+               file!640=hello pipe!606|";
+    let tree = Tree::new(top);
+    // Of files that one umask changes and files that it does not, some come first and some later.
+    make(tree.root(), &(0..10).map(|n| format!("a/own{n}!600=x a/all{n}!644=x ")).collect::<String>());
+    fs::set_permissions(tree.path("a"), fs::Permissions::from_mode(0o2751)).unwrap();
+    for umask in ["22", "77", "777"] {
+        fs::create_dir(tree.path(umask)).unwrap();
+        make(&tree.path(format!("over{umask}")), "a/x=old a/pipe| file=old pipe=old");
+        xattr::set(tree.path("file"), "user.kept", b"value").unwrap();
+    }
+    let state = Tree::new("");
+    without_proc(test_name!(), &[("TREE", tree.root().as_ref()), ("XDG_STATE_HOME", state.root().as_ref())]);
+    for into in ["22", "77", "777", "over22", "over77", "over777"] {
+        for name in ["a", "file", "pipe"] {
+            let ignore = Ignore { root: into.starts_with("over"), ..Default::default() };
+            let ignore = if name == "a" { ignore } else { Default::default() };
+            assert_same_tree_but(tree.path(name), tree.path(into).join(name), &ignore);
+        }
+        assert_eq!(fs::read_dir(tree.path(into)).unwrap().count(), 3, "nothing else is there");
+    }
 }

@@ -116,3 +116,16 @@ fn a_tree_is_measured_alike_by_any_number_of_workers() {
     let meta = fs::metadata(tree.path("a/big")).unwrap();
     assert!(one.2 >= meta.blocks() * 512);
 }
+
+#[test]
+fn a_path_that_is_given_twice_or_lies_in_another_counts_its_bytes_once() {
+    let tree = Tree::new("a/b/file#5000 a/b/other#70000 a/c=hello");
+    let one = complete(fileops::measure([tree.path("a")]));
+    assert_eq!(one.bytes, 75_005);
+    for second in ["a", "a/b", "a/b/file", "a/.", "a/b/../../a"] {
+        for jobs in [1, 4] {
+            let both = complete(fileops::measure([tree.path("a"), tree.path(second)]).jobs(jobs));
+            assert_eq!((both.bytes, both.allocated), (one.bytes, one.allocated), "{second}");
+        }
+    }
+}

@@ -177,3 +177,45 @@ fn a_pause_is_a_phase_and_nothing_is_done_in_it() {
     assert_ne!(operation.progress().phase, Phase::Running, "cancelled is final");
     assert_eq!(operation.wait().outcome, fileops::Outcome::Cancelled);
 }
+
+#[test]
+fn the_time_left_is_unknown_while_the_total_grows_and_then_about_right_within_one_large_directory() {
+    require_fuse!();
+    let (tree, fs) = (Tree::new(""), FaultFs::new());
+    fs::create_dir(fs.backing().join("a")).unwrap();
+    (0..600).for_each(|file| fs::write(fs.backing().join(format!("a/{file}")), noise(1000)).unwrap());
+    fs.knobs(|knobs| knobs.latency = Duration::from_millis(2));
+    let (seen, report) = watch(fileops::copy([fs.path().join("a")], tree.root()).jobs(1).start());
+    assert!(report.is_complete(), "{report:?}");
+    assert_honest(&seen);
+    assert!(seen[0].is_total_growing);
+    assert!(seen.iter().all(|at| !at.is_total_growing || at.time_left.is_none()));
+    let middle = |at: &&Progress| !at.is_total_growing && (200..400).contains(&at.entries_done);
+    let middle: Vec<_> = seen.iter().filter(middle).collect();
+    assert!(middle.len() > 10, "too quick to see: {:?}", report.elapsed);
+    for at in middle {
+        let (left, real) = (at.time_left.expect("known"), report.elapsed - at.elapsed);
+        // Twice too much or too little would do; the rest is for a busy machine.
+        assert!(left < real * 10 && left > real / 10, "after {:?}: {left:?} left, and really {real:?}", at.elapsed);
+    }
+}
+
+#[test]
+fn what_was_skipped_and_what_failed_is_not_left_to_do_in_the_end() {
+    require_fuse!();
+    let (tree, fs) = (Tree::new("a/skip1=old a/skip2=old"), FaultFs::new());
+    fs::create_dir_all(fs.backing().join("a/fail3")).unwrap();
+    let names = (0..150).map(|file| file.to_string()).chain(["skip1", "skip2", "fail1", "fail2"].map(str::to_owned));
+    names.for_each(|name| fs::write(fs.backing().join("a").join(name), noise(1000)).unwrap());
+    fs.add(Fault::new(Op::Read, Action::Latency(Duration::from_millis(20))));
+    fs.add(Fault::new(Op::Open, Action::Errno(libc::EIO)).name("fail1"));
+    fs.add(Fault::new(Op::Read, Action::Errno(libc::EIO)).name("fail2"));
+    fs.add(Fault::new(Op::Opendir, Action::Errno(libc::EACCES)).name("fail3").from(1));
+    let copy = fileops::copy([fs.path().join("a")], tree.root()).on_conflict(OnConflict::Skip).jobs(2);
+    let (seen, report) = watch(copy.start());
+    assert_eq!((report.skipped.len(), report.failures.len(), report.entries), (2, 3, 150), "{report:?}");
+    assert_honest(&seen);
+    assert!(seen.iter().any(|at| !at.is_total_growing && at.phase == Phase::Running), "too quick for a scan");
+    let last = seen.last().unwrap();
+    assert_eq!((last.entries_done, last.entries_total), (156, 156));
+}

@@ -4,7 +4,7 @@ use std::fs;
 
 use fileops::{NoteKind, OnConflict, OnShortage, Outcome, Phase};
 use fileops_tests::tree::noise;
-use fileops_tests::{FaultFs, Mount, Tree, assert_same_tree, require_fuse, require_root};
+use fileops_tests::{Action, Fault, FaultFs, Mount, Op, Tree, assert_same_tree, require_fuse, require_root};
 
 use crate::{complete, errnos, run, wait_until};
 
@@ -100,4 +100,31 @@ fn a_copy_that_waits_for_room_can_be_cancelled_and_harms_nothing() {
     assert_eq!(operation.wait().outcome, Outcome::Cancelled);
     assert!(fs::read(small.path().join("0")).unwrap() == noise(400_000), "the old file is there");
     assert_eq!(fs::read_dir(small.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_system_that_counts_no_blocks_is_not_thought_to_be_full() {
+    require_root!();
+    require_fuse!();
+    let (source, memory) = (FaultFs::new(), Mount::with(&["-t", "ramfs", "ramfs"]).unwrap());
+    let made = files(4);
+    let same = fileops::copy_as(made.path("a"), source.backing().join("a"));
+    complete(same);
+    // Slow enough for the scan to come first.
+    source.add(Fault::new(Op::Read, Action::Latency(std::time::Duration::from_millis(100))));
+    for rule in [OnShortage::Warn, OnShortage::Pause] {
+        let target = memory.path().join(format!("{rule:?}"));
+        let operation = fileops::copy_as(source.path().join("a"), &target).on_shortage(rule).jobs(1).start();
+        let mut was_known = false;
+        while !operation.is_done() {
+            let progress = operation.progress();
+            was_known |= !progress.is_total_growing && progress.phase == Phase::Running;
+            assert_ne!(progress.phase, Phase::Paused, "{:?}", operation.shortage());
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let report = operation.wait();
+        assert!(was_known, "too quick for a scan: {:?}", report.elapsed);
+        assert!(report.is_complete() && report.notes.is_empty(), "{report:?}");
+        assert_same_tree(made.path("a"), target);
+    }
 }

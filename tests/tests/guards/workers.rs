@@ -57,6 +57,27 @@ fn in_memory_there_are_about_as_many_workers_as_cores() {
 }
 
 #[test]
+fn as_many_workers_as_were_asked_for_stay_to_the_end() {
+    require_root!();
+    let mount = Mount::tmpfs("size=64m").unwrap();
+    fill(mount.path(), 200, 100, 0);
+    fs::create_dir(mount.path().join("b")).unwrap();
+    let operation = fileops::copy([mount.path().join("a")], mount.path().join("b")).jobs(4).start();
+    let mut seen = Vec::new();
+    while !operation.is_done() {
+        let progress = operation.progress();
+        if progress.entries_done > 1000 && progress.entries_done < 19_000 {
+            seen.push(progress.workers);
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    let report = operation.wait();
+    assert!(report.is_complete() && report.workers == 4, "{report:?}");
+    assert!(seen.len() > 10, "too quick to see: {:?}", report.elapsed);
+    assert!(seen.iter().all(|&workers| workers == 4), "{seen:?}");
+}
+
+#[test]
 fn a_chain_of_directories_is_the_work_of_one() {
     let tree = Tree::new("b/");
     let chain = (0..500).map(|_| "d").collect::<Vec<_>>().join("/");

@@ -270,3 +270,26 @@ fn search_does_not_leave_its_tree_and_follows_no_link() {
     }
     outside.assert(".fileops-abcdefg2-1.part/precious=x");
 }
+
+#[test]
+fn what_a_kill_left_below_a_relative_destination_on_a_mount_is_found_and_removed() {
+    user_part!("killed", {
+        std::env::set_current_dir(variable("INTO")).expect("it is there");
+        let operation = fileops::copy([variable("FROM")], "sub").jobs(1).start();
+        wait_until("a stage", || !stages(Path::new("sub")).is_empty() && operation.progress().bytes_done > 1_000_000);
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).expect("killed");
+    });
+    alone!();
+    require_fuse!();
+    let target = FaultFs::new();
+    make(target.backing(), "sub/other=stays");
+    let stage = interrupted(test_name!(), target.path());
+    let found = fileops::leftovers().expect("read");
+    assert_eq!(found.len(), 1, "{:?}", fs::read_to_string(journals().remove(0)));
+    assert_eq!((&found[0].path, found[0].is_ours), (&stage, true));
+    assert_eq!(found[0].wanted, Some(target.path().join("sub/top")));
+    found[0].remove().expect("removed");
+    drop(found);
+    assert!(fileops::leftovers().expect("read").is_empty());
+    assert_eq!((stages(target.backing()), journals()), (vec![], vec![]));
+}

@@ -89,3 +89,29 @@ fn a_copy_that_pauses_for_room_can_be_cancelled() {
     assert_eq!(names, ["filler"]);
     assert_eq!(journals(), [] as [std::path::PathBuf; 0]);
 }
+
+#[test]
+fn a_copy_pauses_where_no_more_files_can_be_made_and_goes_on_when_some_can() {
+    alone!();
+    require_root!();
+    // How many can still be made, and what is copied then.
+    for (left, source) in [(0, "top=hello"), (0, "top/"), (1, "top/file=hello"), (1, "top/dir/"), (1, "top/pipe|")] {
+        let mount = Mount::tmpfs("size=4m,nr_inodes=8").expect("mounted");
+        let inodes = || rustix::fs::statvfs(mount.path()).expect("statvfs").f_favail;
+        let filler = |n| mount.path().join(format!("filler{n}"));
+        let fillers = inodes() - left;
+        (0..fillers).for_each(|n| fs::write(filler(n), "").expect("written"));
+        assert_eq!(inodes(), left);
+        let source = Tree::new(source);
+        let operation = fileops::copy([source.path("top")], mount.path()).on_shortage(OnShortage::Pause).start();
+        wait_until("a shortage", || operation.shortage().is_some());
+        wait_until("a pause", || operation.progress().phase == Phase::Paused);
+        assert!(!mount.path().join("top").exists());
+        (0..fillers).for_each(|n| fs::remove_file(filler(n)).expect("removed"));
+        operation.resume();
+        let report = finish(operation);
+        assert!(report.is_complete(), "{report:?}");
+        fileops_tests::assert_same_tree(source.path("top"), mount.path().join("top"));
+        assert_eq!((stages(mount.path()), journals()), (vec![], vec![]));
+    }
+}

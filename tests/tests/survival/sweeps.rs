@@ -315,3 +315,89 @@ fn stages_have_one_pattern() {
     assert!(is_stage(".fileops-abcdefg2-17.part".as_ref()));
     assert!(!is_stage(".fileops-abcdefg2.part".as_ref()));
 }
+
+#[test]
+fn a_new_tree_whose_times_cannot_be_set_has_all_its_files_and_one_failure() {
+    alone!();
+    require_fuse!();
+    let (source, target) = (Tree::new("top/one=hello top/two#9000 top/dir/three=inside top/link->one"), uncached());
+    let fault = target.add(Fault::new(Op::Utimens, Action::Errno(libc::EIO)).name(".fileops*"));
+    let operation = fileops::copy([source.path("top")], target.path()).start();
+    let mut operation = std::pin::pin!(operation);
+    let report = crate::within(crate::PATIENCE, operation.as_mut()).expect("it ends");
+    assert!(target.hits(fault) > 0);
+    assert_eq!(errnos(&report), [libc::EIO], "{report:?}");
+    let failure = &report.failures[0];
+    assert_eq!((failure.action, &failure.path), (fileops::Action::SetTimes, &target.path().join("top")));
+    fileops_tests::tree::assert_tree(target.backing(), "top/one=hello top/two#9000 top/dir/three=inside top/link->one");
+    assert_eq!((report.entries, report.files, report.directories, report.removed), (5, 3, 1, 0), "{report:?}");
+    let progress = operation.progress();
+    assert_eq!((progress.entries_done, progress.entries_total), (6, 6));
+    assert_eq!((stages(target.backing()), journals()), (vec![], vec![]));
+}
+
+/// Copies with two retries and one fault, which must not show.
+#[track_caller]
+fn is_tried_again(source: &Tree, old: &str, fault: Fault) -> Report {
+    let target = uncached();
+    make(target.backing(), old);
+    let fault = target.add(fault);
+    let copy = fileops::copy([source.path("top")], target.path()).on_conflict(OnConflict::Replace).retry(2);
+    let report = finish(copy.start());
+    assert_eq!(target.hits(fault), 1);
+    assert!(report.is_complete() && report.notes.is_empty(), "{report:?}");
+    fileops_tests::assert_same_tree(source.path("top"), target.backing().join("top"));
+    assert_eq!((stages(target.backing()), journals()), (vec![], vec![]));
+    report
+}
+
+#[test]
+fn a_fault_that_goes_away_is_survived_by_trying_again() {
+    alone!();
+    require_fuse!();
+    let eio = |op| Fault::new(op, Action::Errno(libc::EIO));
+    // So large that several workers would share it.
+    let large = Tree::new("top#41943040");
+    let report = is_tried_again(&large, "", eio(Op::Write).nth(20));
+    assert_eq!((report.files, report.bytes), (1, 40 << 20));
+    let file = Tree::new("top#9000");
+    for op in [Op::Fsync, Op::Write, Op::Rename] {
+        let report = is_tried_again(&file, "top=old", eio(op).nth(1));
+        assert_eq!((report.files, report.bytes), (1, 9000), "{op:?}");
+    }
+    let tree = Tree::new("top/dir/file=hello top/dir/deep/file=hello");
+    for n in 1..=3 {
+        let report = is_tried_again(&tree, "", eio(Op::Mkdir).nth(n));
+        assert_eq!((report.entries, report.bytes), (5, 10), "{n}");
+    }
+}
+
+#[test]
+fn names_of_one_file_stay_one_when_a_link_is_tried_again() {
+    alone!();
+    require_fuse!();
+    let eio = |n| Fault::new(Op::Link, Action::Errno(libc::EIO)).nth(n);
+    for names in ["top/a=hello top/b=>top/a", "top/a=hello top/b=>top/a top/c=>top/a top/d=>top/a"] {
+        let report = is_tried_again(&Tree::new(names), "", eio(1));
+        assert_eq!(report.bytes, 5, "{report:?}");
+    }
+}
+
+#[test]
+fn a_name_that_waited_for_the_first_copy_of_its_file_is_tried_again_too() {
+    alone!();
+    require_fuse!();
+    let (source, target) = (FaultFs::new(), uncached());
+    make(source.backing(), "top/1/file=hello top/2/file=>top/1/file");
+    // The first copy is under way while the second name is met.
+    let first = source.add(Fault::new(Op::Read, Action::Hang).first(1));
+    target.add(Fault::new(Op::Link, Action::Errno(libc::EIO)).nth(1));
+    let operation = fileops::copy([source.path().join("top")], target.path()).retry(2).jobs(2).start();
+    assert!(source.wait_hanging(1, crate::PATIENCE));
+    crate::wait_until("the second name is met", || source.count(Op::Open) == 2);
+    source.release();
+    let report = finish(operation);
+    assert_eq!((source.hits(first), target.injected()), (1, 1));
+    assert!(report.is_complete(), "{report:?}");
+    fileops_tests::assert_same_tree(source.backing().join("top"), target.backing().join("top"));
+}

@@ -135,6 +135,7 @@ impl Copying {
         // What it inherited (a group, a list of access rights) would be inherited by everything in it.
         self.disinherit(&Target::File(&file));
         attributes::set_mode(&file, 0o700).or_else(ignore_refusal).during(Action::SetMode, path)?;
+        self.unfinished.fetch_add(1, Relaxed);
         let mut place = Place::new(Kind::Fresh);
         let side = Side::staged(staged.name().to_owned(), wanted);
         place.stage = Some(staged);
@@ -159,12 +160,14 @@ impl Copying {
                 // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
                 let kept = self.keep_dir(worker, dir, mode);
                 self.publish_dir(worker, dir, staged)?;
+                self.unfinished.fetch_sub(1, Relaxed);
                 kept?;
             }
             None => {
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
                     self.keep_dir(worker, dir, mode)?;
                 }
+                self.unfinished.fetch_sub(1, Relaxed);
             }
         }
         add(&worker.counters.entries, 1);

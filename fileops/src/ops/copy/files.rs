@@ -386,7 +386,8 @@ impl Copying {
         if stat.links > 1 {
             let first = First { dir: Arc::clone(dir), name: name.to_owned() };
             for waiting in self.links.copied(stat, dir, name) {
-                let linked = self.link_waiting(worker, &waiting, &first, stat);
+                let linked =
+                    self.persist(worker, &waiting.dir, |worker| self.link_waiting(worker, &waiting, &first, stat));
                 worker.settle(&waiting.dir, linked);
                 worker.end(&waiting.dir);
             }

@@ -50,13 +50,14 @@ pub(super) enum Claim {
 #[derive(Default)]
 pub(super) struct Links {
     groups: Mutex<HashMap<Id, Group>>,
-    /// Where links are followed a file has more names than it counts, and its group is kept to the end.
-    has_more_names: bool,
+    /// Where links are followed, or names tried again, a file is asked for more often than it counts names, and its group is
+    /// kept to the end.
+    asks_more_often: bool,
 }
 
 impl Links {
-    pub(super) fn new(has_more_names: bool) -> Links {
-        Links { groups: Mutex::default(), has_more_names }
+    pub(super) fn new(asks_more_often: bool) -> Links {
+        Links { groups: Mutex::default(), asks_more_often }
     }
 
     /// Asks who copies a file that has several names.
@@ -76,7 +77,7 @@ impl Links {
             Some(Group::Ready(first, left)) => {
                 let first = first.clone();
                 *left = left.saturating_sub(1);
-                if *left == 0 && !self.has_more_names {
+                if *left == 0 && !self.asks_more_often {
                     groups.remove(&stat.id);
                 }
                 Claim::Link(first)
@@ -91,7 +92,7 @@ impl Links {
         let Some(Group::Busy(waiting)) = groups.remove(&stat.id) else { return Vec::new() };
         // Names outside the copied set are counted too, and keep the group until the end; that is only memory.
         let left = stat.links.saturating_sub(1 + waiting.len() as u64);
-        if left > 0 || self.has_more_names {
+        if left > 0 || self.asks_more_often {
             groups.insert(stat.id, Group::Ready(first, left));
         }
         waiting
@@ -194,7 +195,7 @@ impl Copying {
     pub(super) fn first_failed(&self, worker: &mut Worker<Self>, stat: &Stat) {
         for waiting in self.links.failed(stat) {
             let entry = Entry { dir: &waiting.dir, name: &waiting.name, kind: waiting.kind, follow: waiting.follow };
-            let copied = self.copy_entry(worker, &entry);
+            let copied = self.persist(worker, &waiting.dir, |worker| self.copy_entry(worker, &entry));
             worker.settle(&waiting.dir, copied);
             worker.end(&waiting.dir);
         }

@@ -246,6 +246,8 @@ struct Copying {
     may_give_away: bool,
     /// Who owns what we make.
     user: u32,
+    /// New directories that are not done: removed with the tree they are in, they are not removed again.
+    unfinished: AtomicU64,
 }
 
 /// Where everything goes.
@@ -291,6 +293,7 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
     };
     if !pool.has_threads() || (outcome == Outcome::Done && engine.visitor.ledger.left().is_empty()) {
         clean();
+        count_removed(engine, job, &removed);
         return true;
     }
     let task = pool.spawn(clean);
@@ -305,8 +308,14 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
             break false;
         }
     };
-    job.removed.store(removed.load(Relaxed), Relaxed);
+    count_removed(engine, job, &removed);
     is_clean
+}
+
+/// Of what was removed, only what was done counts.
+fn count_removed(engine: &Engine<Copying>, job: &Job, removed: &AtomicU64) {
+    let removed = removed.load(Relaxed).saturating_sub(engine.visitor.unfinished.load(Relaxed));
+    job.removed.store(removed.min(job.meter.sums().entries), Relaxed);
 }
 
 /// One worker where a head has to travel between places, or where a source has to meet what another one became.
@@ -344,13 +353,16 @@ impl Copying {
             destination,
             target: Arc::default(),
             routes: Routes::default(),
-            links: LinkGroups::new(options.links == Links::Follow),
+            links: LinkGroups::new(
+                options.links == Links::Follow || options.retries > 0 || options.on_shortage == OnShortage::Pause,
+            ),
             ledger: Arc::new(Ledger::new("copy")),
             merged: Mutex::default(),
             placed: Mutex::default(),
             umask: process::umask(),
             may_give_away: process::effective_ids().0 == 0,
             user: process::effective_ids().0,
+            unfinished: AtomicU64::new(0),
         }
     }
 

@@ -113,6 +113,7 @@ impl Visitor for Copying {
             self.persist(worker, entry.dir, |_| {
                 Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
             })?;
+            self.unfinished.fetch_add(1, Relaxed);
             let mut place = Place::new(Kind::Fresh);
             place.born = Arc::clone(&entry.dir.data.born);
             return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
@@ -140,7 +141,7 @@ impl Visitor for Copying {
         };
         let _ = dir.data.route.set(route);
         if let Some(staged) = &dir.data.stage {
-            staged.is_copy_of(stat);
+            staged.is_copy_of(Stat { mode: stat.mode | self.mode_of(dir), ..stat });
         }
         Ok(())
     }
@@ -184,6 +185,7 @@ impl Visitor for Copying {
         let target = worker.descriptor(above, End::Target).during(Action::Open, || above.path(End::Target))?;
         let side = dir.side(End::Target).expect("a copy has a target");
         name::rmdir(&*target, side.name()).during(Action::RemoveDir, || dir.path(End::Target))?;
+        self.unfinished.fetch_sub(1, Relaxed);
         if let Some(staged) = &dir.data.stage {
             self.ledger.gone(staged);
         }
