@@ -370,6 +370,27 @@ fn measure_counts_like_du() {
 }
 
 #[test]
+fn delete_takes_what_it_is_told_and_names_what_it_cannot() {
+    let place = Place::new();
+    place.file("a/b/file", "x");
+    place.file("kept", "x");
+    symlink("kept", place.path("link")).unwrap();
+    let output = place.expect(1, "delete a link missing a/..");
+    let text = stderr(&output);
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    let wanted = [
+        "fileops: remove a/..: a path that ends in . or .. or is / cannot be taken away",
+        "fileops: stat missing: No such file or directory",
+    ];
+    assert_eq!(lines, wanted);
+    assert!(!place.exists("a") && !place.exists("link"));
+    assert_eq!(place.read("kept"), "x");
+    let output = place.expect(0, "delete --verbose kept");
+    assert!(stderr(&output).starts_with("1 entry deleted in "), "{}", stderr(&output));
+}
+
+#[test]
 fn recover_has_nothing_to_say_where_nothing_was_interrupted() {
     let place = Place::new();
     place.file("tree/a", "a");

@@ -112,7 +112,8 @@ fn directories_that_lack_their_owners_permission_go_and_what_cannot_go_keeps_its
         assert_eq!(failed, [(root.join("mixed/roots/file"), Some(libc::EACCES))], "{report:?}");
     });
     require_root!();
-    let tree = Tree::new("locked/a/b/file=x locked/read/file=x locked/read!500/ locked/none/ mixed/own=x mixed/roots/file=x");
+    let tree =
+        Tree::new("locked/a/b/file=x locked/read/file=x locked/read!500/ locked/none/ mixed/own=x mixed/roots/file=x");
     give(tree.root(), 1000, 1000);
     make(&tree.path("locked/none"), "file=x");
     give(&tree.path("locked"), 1000, 1000);
