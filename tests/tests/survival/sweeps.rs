@@ -370,6 +370,24 @@ fn a_fault_that_goes_away_is_survived_by_trying_again() {
         let report = is_tried_again(&tree, "", eio(Op::Mkdir).nth(n));
         assert_eq!((report.entries, report.bytes), (5, 10), "{n}");
     }
+    // Of each directory: its mode, its times, and at last the name of all.
+    for (op, count) in [(Op::Chmod, 3), (Op::Utimens, 5), (Op::Rename, 1)] {
+        for n in 1..=count {
+            let report = is_tried_again(&tree, "", eio(op).nth(n));
+            assert_eq!((report.entries, report.bytes), (5, 10), "{op:?} {n}");
+        }
+    }
+}
+
+#[test]
+fn a_name_whose_answer_was_lost_is_not_given_again() {
+    alone!();
+    require_fuse!();
+    for source in ["top/dir/file=hello", "top=hello", "top->nowhere"] {
+        let source = Tree::new(source);
+        let report = is_tried_again(&source, "", Fault::new(Op::Rename, Action::LostReply(libc::EIO)).nth(1));
+        assert!(report.entries > 0 && report.removed == 0, "{report:?}");
+    }
 }
 
 #[test]

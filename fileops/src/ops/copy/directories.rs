@@ -158,14 +158,17 @@ impl Copying {
         match &dir.data.stage {
             Some(staged) => {
                 // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
-                let kept = self.keep_dir(worker, dir, mode);
-                self.publish_dir(worker, dir, staged)?;
+                let kept = self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode));
+                if matches!(kept, Err(Stop::Cancelled)) {
+                    return kept;
+                }
+                self.persist(worker, dir, |worker| self.publish_dir(worker, dir, staged))?;
                 self.unfinished.fetch_sub(1, Relaxed);
                 kept?;
             }
             None => {
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
-                    self.keep_dir(worker, dir, mode)?;
+                    self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
                 }
                 self.unfinished.fetch_sub(1, Relaxed);
             }
@@ -178,7 +181,7 @@ impl Copying {
     pub(super) fn publish_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
         let mut wanted = staged.wanted.clone();
         for _ in 0..RENAMES {
-            match name::rename_new(&*staged.dir, staged.name(), &wanted) {
+            match staged.publish(&wanted) {
                 Ok(()) => {
                     self.ledger.gone(staged);
                     dir.side(End::Target).expect("a copy has a target").rename(&wanted);

@@ -404,7 +404,7 @@ impl Copying {
             if keeps && is_dir {
                 staged.finish();
                 // Where somebody took the name, it stays under ours.
-                if name::rename_new(&*staged.dir, staged.name(), &staged.wanted).is_ok() {
+                if staged.publish(&staged.wanted).is_ok() {
                     self.ledger.gone(&staged);
                 }
                 continue;

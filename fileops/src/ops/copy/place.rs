@@ -119,6 +119,15 @@ impl Staged {
         self.is_doubtful.load(Relaxed)
     }
 
+    /// Gives it a name, which must be free. A reply can be lost: what has the name then tells.
+    pub(super) fn publish(&self, name: &CStr) -> io::Result<()> {
+        let renamed = name::rename_new(&*self.dir, self.name(), name);
+        // A second name of one file is the same file: the first name must be gone too.
+        let is_there = || Stat::at(&*self.dir, name).is_ok_and(|stat| self.id() == Some(stat.id));
+        let is_gone = || Stat::at(&*self.dir, self.name()).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if renamed.is_err() && is_there() && is_gone() { Ok(()) } else { renamed }
+    }
+
     pub(super) fn is_copy_of(&self, source: Stat) {
         let _ = self.source.set(source);
     }
@@ -301,7 +310,7 @@ impl Draft {
             (OnDisk::Nothing | OnDisk::Final(_), _) => {}
             (OnDisk::Unnamed, Some(file)) => name::link_unnamed(file, &*self.dir, name)?,
             (OnDisk::Unnamed, None) => return Err(io::ErrorKind::InvalidInput.into()),
-            (OnDisk::Staged(_, staged), _) => name::rename_new(&*self.dir, staged.name(), name)?,
+            (OnDisk::Staged(_, staged), _) => staged.publish(name)?,
         }
         self.forget();
         Ok(())

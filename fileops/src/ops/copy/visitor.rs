@@ -166,7 +166,7 @@ impl Visitor for Copying {
             let mode = self.mode_of(dir);
             // Its entries must still be reachable for us: a mode that keeps its owner out comes when they are done.
             if mode & 0o700 == 0o700 {
-                self.keep_dir(worker, dir, mode)?;
+                self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
             }
         }
         Ok(())
