@@ -9,13 +9,14 @@ use crate::error::{Action, Error};
 use crate::operation::Job;
 use crate::pool::Pool;
 use crate::sys::{process, thread};
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// More than this gains nothing, on a cold disk and on a server alike (measured: ARCHITECTURE.md).
 const MOST: usize = 16;
@@ -24,8 +25,12 @@ const MOST: usize = 16;
 const LOOK_FIRST: Duration = Duration::from_millis(2);
 const LOOK_LAST: Duration = Duration::from_millis(20);
 
-/// Fewer running workers than this share of the cores, and more of them are worth their cost.
-const IDLE_BELOW: f64 = 0.7;
+/// Fewer running workers than this share of the cores leave some of them idle.
+const IDLE_BELOW: f64 = 0.9;
+
+/// From which share of their time asleep more workers are worth their cost, and up to which fewer will do.
+const ASLEEP: f64 = 0.25;
+const AWAKE: f64 = 0.1;
 
 /// Looks that must agree before the number changes.
 const LOOKS: u32 = 4;
@@ -223,7 +228,7 @@ impl<V: Visitor> Engine<V> {
 
     /// Looks at the workers until the last has gone.
     fn govern(self: &Arc<Self>) {
-        let (mut look, mut looks, mut waiting) = (LOOK_FIRST, 0, 0.0);
+        let (mut look, mut window) = (LOOK_FIRST, Window::default());
         let is_over = || self.staff.count.load(Ordering::Acquire) == 0 && !self.has_work();
         while !is_over() {
             if self.job.control.is_cancelled() {
@@ -235,7 +240,7 @@ impl<V: Visitor> Engine<V> {
             }
             if self.job.control.state() == State::Paused {
                 // Workers that wait for the caller say nothing about the device.
-                (looks, waiting) = (0, 0.0);
+                window = Window::default();
                 continue;
             }
             if !self.staff.has_started.load(Ordering::Acquire) && self.job.meter.elapsed() > NO_THREAD_AFTER {
@@ -243,18 +248,16 @@ impl<V: Visitor> Engine<V> {
                 self.work();
                 continue;
             }
-            if self.staff.count.load(Ordering::Acquire) == 0 {
+            if self.staff.count.load(Ordering::Acquire) == 0 && self.has_work() {
                 // A last resort: work is left and nobody is at it.
                 self.add_workers(1);
             }
-            if let Some(share) = self.share_waiting() {
-                (looks, waiting) = (looks + 1, waiting + share);
-            }
-            if looks == LOOKS {
-                if self.adapt(waiting / f64::from(LOOKS)) {
+            window.look(self.busy_threads());
+            if window.looks == LOOKS {
+                if self.adapt(&window.load()) {
                     look = LOOK_FIRST;
                 }
-                (looks, waiting) = (0, 0.0);
+                window = Window::default();
             }
             look = (look + look / 4).min(LOOK_LAST);
         }
@@ -264,28 +267,20 @@ impl<V: Visitor> Engine<V> {
         self.outstanding.load(Ordering::Acquire) > 0 && !self.job.control.is_cancelled()
     }
 
-    /// Which share of the busy workers sleeps in a call; `None` when that says nothing.
-    fn share_waiting(&self) -> Option<f64> {
+    fn busy_threads(&self) -> Vec<i32> {
         let seats = lock(&self.staff.seats);
-        let busy: Vec<i32> = seats
-            .iter()
-            .filter(|seat| seat.is_busy.load(Ordering::Relaxed))
-            .map(|seat| seat.thread.load(Ordering::Relaxed))
-            .collect();
-        drop(seats);
-        let waiting = busy.iter().filter(|&&id| thread::is_waiting(id).unwrap_or(false)).count();
-        (!busy.is_empty()).then(|| waiting as f64 / busy.len() as f64)
+        let busy = seats.iter().filter(|seat| seat.is_busy.load(Ordering::Relaxed));
+        busy.map(|seat| seat.thread.load(Ordering::Relaxed)).collect()
     }
 
-    /// Doubles the workers while they leave a good part of the cores idle, since they wait; halves them when hardly one does.
-    fn adapt(self: &Arc<Self>, waiting: f64) -> bool {
+    /// Doubles the workers while they sleep and leave cores idle; halves them when hardly one sleeps.
+    fn adapt(self: &Arc<Self>, load: &Load) -> bool {
         let (wanted, fewest, most) = (self.wanted_workers(), self.staff.fewest, self.staff.most);
         let is_busy = self.job.control.idle() == 0;
-        let running = wanted as f64 * (1.0 - waiting);
-        let is_idle = running < IDLE_BELOW * thread::cores() as f64;
-        let better = match waiting {
-            _ if is_idle && is_busy => (wanted * 2).min(most),
-            share if share <= 0.1 => (wanted / 2).max(fewest),
+        let is_idle = load.running < IDLE_BELOW * thread::cores() as f64;
+        let better = match load.asleep {
+            share if share >= ASLEEP && is_idle && is_busy => (wanted * 2).min(most),
+            share if share <= AWAKE => (wanted / 2).max(fewest),
             _ => wanted,
         };
         self.staff.is_waiting.store(better > fewest, Ordering::Relaxed);
@@ -294,5 +289,53 @@ impl<V: Visitor> Engine<V> {
             self.add_workers(better - wanted);
         }
         better != wanted
+    }
+}
+
+/// Some looks at the workers, one after the other.
+#[derive(Default)]
+struct Window {
+    looks: u32,
+    /// How long each worker had run when it was first found busy, and when that was.
+    first: HashMap<i32, (Instant, Duration)>,
+    /// How many of the busy workers run at a time, by the kernel's account.
+    running: Option<f64>,
+    /// How many workers were looked at, and how many of them slept.
+    seen: u32,
+    asleep: u32,
+}
+
+/// What busy workers do.
+struct Load {
+    /// The share of them that sleeps in a call at a time.
+    asleep: f64,
+    /// How many run at a time.
+    running: f64,
+}
+
+impl Window {
+    fn look(&mut self, busy: Vec<i32>) {
+        if busy.is_empty() {
+            return;
+        }
+        self.looks += 1;
+        self.running = None;
+        let now = Instant::now();
+        for thread in busy {
+            self.seen += 1;
+            self.asleep += u32::from(thread::is_waiting(thread).unwrap_or(false));
+            let Some(time) = thread::run_time(thread) else { continue };
+            let (begun, before) = *self.first.entry(thread).or_insert((now, time));
+            let passed = (now - begun).as_secs_f64();
+            if passed > 0.0 {
+                *self.running.get_or_insert(0.0) += time.saturating_sub(before).as_secs_f64() / passed;
+            }
+        }
+    }
+
+    fn load(&self) -> Load {
+        let asleep = f64::from(self.asleep) / f64::from(self.seen.max(1));
+        let workers = f64::from(self.seen) / f64::from(self.looks.max(1));
+        Load { asleep, running: self.running.unwrap_or(workers * (1.0 - asleep)) }
     }
 }

@@ -1,6 +1,7 @@
 //! Threads: their signals, and whether they run or wait.
 
 use std::fs;
+use std::time::Duration;
 
 /// Blocks every signal in the calling thread, so that handlers run on the application's own threads and a file size
 /// limit answers EFBIG instead of killing the process (SIGXFSZ). Faults (SIGSEGV and the like) cannot be blocked.
@@ -30,6 +31,15 @@ pub(crate) fn is_waiting(id: i32) -> Option<bool> {
     // "id (name) S ...": the name may hold spaces and brackets, so look from its end. Source: proc(5).
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     Some(matches!(stat.get(end + 2)?, b'S' | b'D'))
+}
+
+/// The time a thread of this process has spent on a processor; of one that is there just now, up to the last tick. `None`
+/// where the kernel keeps no such account.
+///
+/// Source: Documentation/scheduler/sched-stats.rst, "/proc/<pid>/schedstat": nanoseconds.
+pub(crate) fn run_time(id: i32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/self/task/{id}/schedstat")).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Processors this process may use.
