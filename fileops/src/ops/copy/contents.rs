@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// From this size on several workers copy one file together: below, waking another costs more than it brings.
-pub(super) const SHARED_FROM: u64 = 32 << 20;
+const SHARED_FROM: u64 = 32 << 20;
 
 /// What one of them takes at a time: large for a disk, small against the file.
 const PART: u64 = 16 << 20;

@@ -2,7 +2,7 @@
 
 use super::Copying;
 use super::attributes::{Made, Target};
-use super::contents::{File, SHARED_FROM, Shared};
+use super::contents::{File, Shared};
 use super::directories::RENAMES;
 use super::links::{Claim, First};
 use super::names;
@@ -20,6 +20,9 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+
+/// From this size on a file takes so long by itself that looking at what else there is costs little beside it.
+const LONG_FROM: u64 = 1 << 30;
 
 /// From this size on a file is asked whether it has holes although its blocks are enough for all of it.
 const HOLES_FROM: u64 = crate::engine::BUFFER as u64;
@@ -105,12 +108,14 @@ impl Copying {
             }
         }
         let stat = file.stat;
+        if stat.size >= LONG_FROM {
+            worker.job().begin_large();
+        }
         if self.is_shared(worker, &file) {
             if stat.has_holes() {
                 let path = || dir.path_of(End::Target, spot.name());
                 data::set_length(&file.target, stat.size).during(Action::Write, path)?;
             }
-            worker.job().begin_large();
             let shared = Arc::new(Shared::new(file, spot, draft, made));
             dir.begin();
             worker.share(&shared, shared.helpers().min(worker.helpers()));
@@ -119,9 +124,6 @@ impl Copying {
         }
         if stat.size > LARGE {
             worker.show(dir, Some(entry.name));
-        }
-        if stat.size >= SHARED_FROM {
-            worker.job().begin_large();
         }
         prepare(worker);
         self.copy_contents(worker, &mut file)?;
