@@ -162,7 +162,7 @@ impl Copying {
                 if matches!(kept, Err(Stop::Cancelled)) {
                     return kept;
                 }
-                self.persist(worker, dir, |worker| self.publish_dir(worker, dir, staged))?;
+                self.persist(worker, dir, |_| self.publish_dir(dir, staged))?;
                 self.unfinished.fetch_sub(1, Relaxed);
                 kept?;
             }
@@ -178,7 +178,7 @@ impl Copying {
         Ok(())
     }
 
-    pub(super) fn publish_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
+    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
         let mut wanted = staged.wanted.clone();
         for _ in 0..RENAMES {
             match staged.publish(&wanted) {
@@ -200,7 +200,6 @@ impl Copying {
                 }
             }
         }
-        let _ = worker;
         let error = Error::new(Action::Rename, dir.path(End::Source), Refusal::Exists);
         Err(error.with_target(staged.shown()).into())
     }

@@ -9,15 +9,15 @@ mod links;
 mod names;
 mod place;
 mod route;
+mod scan;
 mod spot;
 mod visitor;
 
-use super::{measure, remove, source};
+use super::{remove, source};
 use crate::conflict::OnConflict;
-use crate::control::{For, lock};
 use crate::engine::{self, Engine, GRACE, Workers};
 use crate::error::{Action, During, Result};
-use crate::operation::{Job, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage};
+use crate::operation::{Job, NoteKind, OnShortage, Operation, Outcome, Report, Running};
 use crate::pool::Pool;
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
@@ -25,13 +25,13 @@ use crate::sys::{mount, name, open, process};
 use links::Links as LinkGroups;
 use place::Ledger;
 use route::Routes;
+use scan::Scan;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
 
 /// Copies files and trees into a directory that exists, each under its own name.
 ///
@@ -434,78 +434,4 @@ fn directories_above(dir: &OwnedFd, id: Id) -> Vec<Id> {
         at = name::handle(&file, c"..", Follow::Yes);
     }
     above
-}
-
-/// The scan that runs beside the work and finds out how much there is; an operation shorter than this needs none, unless
-/// it has begun a file that takes long by itself: then the scan costs little beside it.
-const SCAN_AFTER: Duration = Duration::from_secs(1);
-
-/// How often the free space is compared with what is still to come.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-struct Scan {
-    job: Arc<Job>,
-}
-
-impl Scan {
-    fn start(
-        sources: Vec<PathBuf>,
-        follow: Follow,
-        target: &Arc<OnceLock<Arc<TargetDir>>>,
-        job: &Arc<Job>,
-        pool: &Pool,
-    ) -> Scan {
-        let scan = Scan { job: Job::new(OnShortage::Warn) };
-        if pool.has_threads() {
-            let room = Room { job: Arc::clone(job), target: Arc::clone(target), looked: Mutex::new(Instant::now()) };
-            let (of, stop, pool_of_scan) = (Arc::clone(job), Arc::clone(&scan.job), pool.clone());
-            drop(pool.spawn(move || {
-                let is_time = || (of.has_large() || stop.control.is_cancelled()).then_some(());
-                let waited = of.control.wait(For::Change, Some(SCAN_AFTER), is_time);
-                let may_begin = waited.and_then(|_| of.rest_while_paused(&stop));
-                if may_begin.is_ok() && !stop.control.is_cancelled() {
-                    let room = Arc::new(room);
-                    let look = Arc::clone(&room);
-                    measure::scan(sources, follow, of, &stop, &pool_of_scan, Box::new(move || look.look(LOOK_EVERY)));
-                    room.look(Duration::ZERO);
-                }
-            }));
-        }
-        scan
-    }
-
-    fn stop(&self, of: &Job) {
-        self.job.control.cancel();
-        of.control.wake_all();
-    }
-}
-
-/// Compares what is still to come with what is free.
-struct Room {
-    job: Arc<Job>,
-    target: Arc<OnceLock<Arc<TargetDir>>>,
-    looked: Mutex<Instant>,
-}
-
-impl Room {
-    fn look(&self, every: Duration) {
-        {
-            let mut looked = lock(&self.looked);
-            if looked.elapsed() < every {
-                return;
-            }
-            *looked = Instant::now();
-        }
-        let sums = self.job.meter.sums();
-        let Some(target) = self.target.get() else { return };
-        // Files that share their blocks need no room.
-        if sums.cloned > 0 || self.job.control.is_cancelled() {
-            return;
-        }
-        let needed = self.job.meter.totals.allocated.load(Relaxed).saturating_sub(sums.allocated);
-        let Ok(free) = mount::free_bytes(&*target.file) else { return };
-        if needed > free {
-            self.job.warn(Shortage { path: target.path.clone(), needed, free });
-        }
-    }
 }
