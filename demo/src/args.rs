@@ -59,6 +59,13 @@ pub(crate) struct CopyArgs {
     /// DST is the name of the copy, even if it is a directory that exists (which is then merged with)
     #[arg(short = 'T', long)]
     pub(crate) no_target_directory: bool,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+/// What copying and moving take.
+#[derive(Debug, Args)]
+pub(crate) struct TransferArgs {
     /// What to do where a target exists already; directories always merge
     #[arg(long, value_name = "RULE", default_value = "fail")]
     pub(crate) on_conflict: ConflictRule,

@@ -1,6 +1,6 @@
 //! `fileops copy`.
 
-use crate::args::{CopyArgs, ShortageRule};
+use crate::args::{CopyArgs, ShortageRule, TransferArgs};
 use crate::bar::Goal;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
@@ -14,17 +14,17 @@ use std::path::Path;
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
     let copy = match to_destination(&args) {
-        Ok(copy) => with_options(copy, &args),
+        Ok(copy) => with_options(copy, &args.transfer),
         Err(complaint) => {
             complain(&format!("fileops: {complaint}\nTry 'fileops copy --help'."));
             return Exit::Usage;
         }
     };
     let mut out = Out::default();
-    let watch = Watch::new(&args.view, Goal::Total, Some(args.destination.clone()));
+    let watch = Watch::new(&args.transfer.view, Goal::Total, Some(args.destination.clone()));
     let report = watch.follow(|| copy.start(), &mut out);
-    let exit = outcome::tell(&report, args.view.json, &mut out);
-    if exit == Exit::Done && wants_summary(&args) {
+    let exit = outcome::tell(&report, args.transfer.view.json, &mut out);
+    if exit == Exit::Done && wants_summary(&args.transfer) {
         complain(&messages::summary(&report));
     }
     outcome::settle(exit, &out)
@@ -67,7 +67,7 @@ fn no_directory(dst: &Path, error: Option<&io::Error>) -> String {
     format!("the target {} is no directory{reason}", Shown(dst))
 }
 
-fn with_options(copy: Copy, args: &CopyArgs) -> Copy {
+fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
     let copy = copy
         .on_conflict(args.on_conflict.into())
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
@@ -82,6 +82,6 @@ fn with_options(copy: Copy, args: &CopyArgs) -> Copy {
     }
 }
 
-fn wants_summary(args: &CopyArgs) -> bool {
+fn wants_summary(args: &TransferArgs) -> bool {
     args.verbose || (io::stderr().is_terminal() && !args.view.json)
 }

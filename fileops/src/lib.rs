@@ -57,16 +57,16 @@ mod operation;
 mod ops;
 mod pool;
 mod progress;
+mod report;
 mod sys;
 
 pub use conflict::OnConflict;
 pub use error::{Action, Error, Refusal, Result, Shown};
-pub use operation::{
-    Complete, Incomplete, Note, NoteKind, OnShortage, Operation, Outcome, Report, Running, Shortage, Skipped,
-};
+pub use operation::{OnShortage, Operation, Running, Shortage};
 pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
+pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};

@@ -13,8 +13,8 @@ const SYSTEM: &str = "fileops/src/sys";
 const LEVELS: [&str; 7] = [
     "error uri sys",
     "control pool progress journal",
-    "conflict fs trash meta mounts watch net",
-    "operation",
+    "conflict report kept history fs trash meta mounts watch net",
+    "schedule operation",
     "engine",
     "ops",
     "lib",

@@ -6,9 +6,10 @@
 use super::source;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error, Refusal};
-use crate::operation::{Job, OnShortage, Operation, Outcome, Report, Running};
+use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::progress::add;
+use crate::report::{Outcome, Report};
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name, process};
 use rustix::fs::FileType;
@@ -88,7 +89,7 @@ impl Delete {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
-        Operation::start(&pool.clone(), Job::new(OnShortage::Warn), move |job| {
+        Operation::start(&pool.clone(), Job::new("delete", OnShortage::Warn), move |job| {
             let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed: None, can_all: can_all() };
             engine::run(deleting, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })
@@ -115,7 +116,7 @@ pub(super) fn tree(
     pool: &Pool,
     removed: &Arc<AtomicU64>,
 ) -> Result<(), Vec<Error>> {
-    let job = Job::new(OnShortage::Warn);
+    let job = Job::new("delete", OnShortage::Warn);
     let doomed = Doomed::One(Arc::clone(dir), path, name, id);
     let removed = Some(Arc::clone(removed));
     let deleting = Deleting { doomed, mounts: Mounts::Stay, removed, can_all: can_all() };

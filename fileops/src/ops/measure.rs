@@ -4,9 +4,10 @@ use super::source;
 use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During};
-use crate::operation::{Job, OnShortage, Operation, Outcome, Report, Running};
+use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::progress::{LARGE, add};
+use crate::report::{Outcome, Report};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
@@ -51,7 +52,7 @@ impl Measure {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, workers) = (self.paths, self.workers);
-        Operation::start(&pool.clone(), Job::new(OnShortage::Warn), move |job| {
+        Operation::start(&pool.clone(), Job::new("measure", OnShortage::Warn), move |job| {
             let count = Count { roots: paths, into: Sink::Counters, seen: Mutex::default(), follow: Follow::No };
             engine::run(count, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })

@@ -6,8 +6,9 @@ use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error, Result};
 use crate::journal::{self, Interrupted, Recorded};
-use crate::operation::{Job, OnShortage, Outcome};
+use crate::operation::{Job, OnShortage};
 use crate::pool::Pool;
+use crate::report::Outcome;
 use crate::sys::list::{self, Batch};
 use crate::sys::mount;
 use crate::sys::open::{self, Follow};
@@ -139,7 +140,7 @@ fn is_empty(dir: &OwnedFd, name: &CStr) -> bool {
 /// # Errors
 /// When a directory could not be listed, with what was found before.
 pub fn search(path: impl AsRef<Path>) -> std::result::Result<Vec<Leftover>, (Vec<Leftover>, Vec<Error>)> {
-    let job = Job::new(OnShortage::Warn);
+    let job = Job::new("search", OnShortage::Warn);
     let search = Search { root: path.as_ref().to_owned(), found: Mutex::default() };
     let (engine, _) = engine::run(search, &job, Pool::global(), Workers::Adapt);
     let mut found = std::mem::take(&mut *lock(&engine.visitor.found));

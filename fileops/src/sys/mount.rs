@@ -260,17 +260,47 @@ fn uuid(dir: impl AsFd) -> Option<String> {
     used.iter().any(|&byte| byte != 0).then(|| used.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether the device under a mount has a head that must travel. Virtual disks say so without having one.
-pub(crate) fn is_rotational((major, minor): (u32, u32)) -> bool {
-    let link = format!("/sys/dev/block/{major}:{minor}");
-    let Ok(device) = std::fs::canonicalize(&link) else { return false };
-    let is_virtual = device.components().any(|part| {
-        let part = part.as_os_str().as_bytes();
-        part == b"virtual" || part.starts_with(b"virtio") || part.starts_with(b"vbd-")
-    });
-    // A partition has no queue of its own; its parent has.
-    let queue = [device.join("queue/rotational"), device.join("../queue/rotational")];
-    !is_virtual && queue.iter().find_map(|path| std::fs::read(path).ok()).is_some_and(|text| text.starts_with(b"1"))
+/// What lies under a mount, as far as the system tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Medium {
+    /// A head must travel between places. Virtual disks say so without having one.
+    pub(crate) is_rotational: bool,
+    /// It can be pulled out: a stick, a card, a disk on USB.
+    pub(crate) is_removable: bool,
+    /// A server is asked, or a program of the user's (FUSE), which mostly asks one.
+    pub(crate) is_network: bool,
+}
+
+impl Medium {
+    /// Reads /sys only: the file system itself, which may hang, is not asked.
+    pub(crate) fn of(mount: &Mount) -> Medium {
+        let (major, minor) = mount.device;
+        let device = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok();
+        let says = |name: &str| device.as_deref().is_some_and(|device| flag(device, name));
+        let is_on = |bus: &[u8]| {
+            let mut parts = device.iter().flat_map(|path| path.components());
+            parts.any(|part| part.as_os_str().as_bytes().starts_with(bus))
+        };
+        let is_virtual = is_on(b"virtual") || is_on(b"virtio") || is_on(b"vbd-");
+        Medium {
+            is_rotational: !is_virtual && says("queue/rotational"),
+            is_removable: says("removable") || is_on(b"usb"),
+            is_network: mount.is_network(),
+        }
+    }
+}
+
+/// A partition has no such file of its own; its disk has.
+fn flag(device: &Path, name: &str) -> bool {
+    let text = [device.join(name), device.join("..").join(name)].iter().find_map(|path| std::fs::read(path).ok());
+    text.is_some_and(|text| text.starts_with(b"1"))
+}
+
+impl Mount {
+    fn is_network(&self) -> bool {
+        const KINDS: [&str; 10] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "afs", "9p", "fuse", "lustre"];
+        KINDS.contains(&self.kind.as_str()) || self.kind.starts_with("fuse.")
+    }
 }
 
 #[cfg(test)]

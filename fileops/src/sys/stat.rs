@@ -34,6 +34,8 @@ pub(crate) struct Stat {
     pub(crate) allocated: u64,
     pub(crate) accessed: Time,
     pub(crate) modified: Time,
+    /// When anything about it changed last: contents, attributes, a name. Nobody can set it.
+    pub(crate) changed: Time,
     /// Which mount, where the kernel tells (Linux 5.8); 0 otherwise.
     pub(crate) mount: u64,
 }
@@ -107,6 +109,7 @@ impl From<&fs::Statx> for Stat {
             allocated: raw.stx_blocks * 512,
             accessed: time(&raw.stx_atime),
             modified: time(&raw.stx_mtime),
+            changed: time(&raw.stx_ctime),
             mount: if has_mount { raw.stx_mnt_id } else { 0 },
         }
     }
@@ -127,6 +130,7 @@ impl From<fs::Stat> for Stat {
             allocated: raw.st_blocks as u64 * 512,
             accessed: Time { seconds: raw.st_atime as i64, nanoseconds: raw.st_atime_nsec as i64 },
             modified: Time { seconds: raw.st_mtime as i64, nanoseconds: raw.st_mtime_nsec as i64 },
+            changed: Time { seconds: raw.st_ctime as i64, nanoseconds: raw.st_ctime_nsec as i64 },
             mount: 0,
         }
     }

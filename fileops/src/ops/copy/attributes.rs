@@ -4,7 +4,7 @@ use super::Copying;
 use super::route::Route;
 use crate::engine::{Visit, Worker};
 use crate::error::{Action, During};
-use crate::operation::NoteKind;
+use crate::report::NoteKind;
 use crate::sys::attributes::{self, Subject};
 use crate::sys::mount;
 use crate::sys::stat::Stat;

@@ -5,7 +5,7 @@ use super::place::{Draft, Place, Spot};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Visit, Worker};
 use crate::error::{Action, During, Error};
-use crate::operation::NoteKind;
+use crate::report::NoteKind;
 use crate::sys::name;
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat};

@@ -17,11 +17,13 @@ use super::{remove, source};
 use crate::conflict::OnConflict;
 use crate::engine::{self, Engine, GRACE, Workers};
 use crate::error::{Action, During, Result};
-use crate::operation::{Job, NoteKind, OnShortage, Operation, Outcome, Report, Running};
+use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
+use crate::report::{NoteKind, Outcome, Report};
+use crate::sys::mount::{self, Medium};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
-use crate::sys::{mount, name, open, process};
+use crate::sys::{name, open, process};
 use links::Links as LinkGroups;
 use place::Ledger;
 use route::Routes;
@@ -213,7 +215,7 @@ impl Copy {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
-        let job = Job::new(options.on_shortage);
+        let job = Job::new("copy", options.on_shortage);
         Operation::start(&pool.clone(), job, move |job| run(sources, destination, options, &job, &pool))
     }
 }
@@ -262,7 +264,7 @@ struct TargetDir {
 fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>, pool: &Pool) -> Report {
     let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
-    let copying = Copying::new(sources.clone(), destination, options);
+    let copying = Copying::new(sources.clone(), destination, options, job);
     let scan = Scan::start(sources, follow, &copying.target, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
@@ -273,7 +275,7 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
     }
-    engine.visitor.ledger.journal.finish(is_over && left.is_empty());
+    job.journal.finish(is_over && left.is_empty());
     if let Some(error) = engine.visitor.ledger.unrecorded() {
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
     }
@@ -333,7 +335,7 @@ fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers)
     let mut paths = sources.iter().take(8).chain([target]);
     let is_rotational = paths.any(|path| {
         let path = std::path::absolute(path).unwrap_or_default();
-        mount::serving(&table, &path).is_some_and(|mount| mount::is_rotational(mount.device))
+        mount::serving(&table, &path).is_some_and(|mount| Medium::of(mount).is_rotational)
     });
     if is_rotational { Workers::Fixed(1) } else { workers }
 }
@@ -346,7 +348,7 @@ fn have_one_target(sources: &[PathBuf]) -> bool {
 }
 
 impl Copying {
-    fn new(sources: Vec<PathBuf>, destination: Destination, options: Options) -> Copying {
+    fn new(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>) -> Copying {
         Copying {
             sources,
             options,
@@ -356,7 +358,7 @@ impl Copying {
             links: LinkGroups::new(
                 options.links == Links::Follow || options.retries > 0 || options.on_shortage == OnShortage::Pause,
             ),
-            ledger: Arc::new(Ledger::new("copy")),
+            ledger: Arc::new(Ledger::new(job)),
             merged: Mutex::default(),
             placed: Mutex::default(),
             umask: process::umask(),

@@ -3,7 +3,7 @@
 use super::{Copying, Names};
 use crate::engine::{End, Entry, Visit, Worker};
 use crate::error::{Action, Error, Refusal};
-use crate::operation::NoteKind;
+use crate::report::NoteKind;
 use crate::sys::mount::FsKind;
 use std::ffi::{CStr, CString};
 use std::io;

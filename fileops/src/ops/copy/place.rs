@@ -6,7 +6,7 @@ use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{Journal, Stage};
+use crate::journal::Stage;
 use crate::operation::Job;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, data, list, name, open, process};
@@ -81,7 +81,7 @@ impl Spot {
 
 /// The stages of one operation that are on disk.
 pub(super) struct Ledger {
-    pub(super) journal: Journal,
+    job: Arc<Job>,
     open: Mutex<HashMap<CString, Arc<Staged>>>,
     /// Which files they are: what is ours is never a source.
     ids: Mutex<HashSet<Id>>,
@@ -147,9 +147,9 @@ impl Staged {
 }
 
 impl Ledger {
-    pub(super) fn new(verb: &'static str) -> Ledger {
+    pub(super) fn new(job: &Arc<Job>) -> Ledger {
         let (open, ids, file_systems, unrecorded) = Default::default();
-        Ledger { journal: Journal::new(verb), open, ids, file_systems, unrecorded }
+        Ledger { job: Arc::clone(job), open, ids, file_systems, unrecorded }
     }
 
     /// Records a stage that is about to be made in a directory.
@@ -159,7 +159,7 @@ impl Ledger {
             let mut known = lock(&self.file_systems);
             known.entry(device).or_insert_with(|| crate::sys::mount::lasting_name(&**dir, path)).clone()
         };
-        let (stage, recorded) = self.journal.intend(path, &file_system, wanted);
+        let (stage, recorded) = self.job.journal.intend(path, &file_system, wanted);
         if let Err(error) = recorded {
             lock(&self.unrecorded).get_or_insert(error);
         }
@@ -174,7 +174,7 @@ impl Ledger {
     pub(super) fn made(&self, staged: &Staged, id: Id) {
         let _ = staged.id.set(id);
         lock(&self.ids).insert(id);
-        self.journal.made(&staged.stage, id);
+        self.job.journal.made(&staged.stage, id);
     }
 
     /// A stage has its final name, or was removed.
@@ -183,7 +183,7 @@ impl Ledger {
             lock(&self.ids).remove(&id);
         }
         if lock(&self.open).remove(staged.name()).is_some() {
-            self.journal.gone(&staged.stage);
+            self.job.journal.gone(&staged.stage);
         }
     }
 

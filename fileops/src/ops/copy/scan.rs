@@ -31,7 +31,7 @@ impl Scan {
         job: &Arc<Job>,
         pool: &Pool,
     ) -> Scan {
-        let scan = Scan { job: Job::new(OnShortage::Warn) };
+        let scan = Scan { job: Job::new("scan", OnShortage::Warn) };
         if pool.has_threads() {
             let room = Room { job: Arc::clone(job), target: Arc::clone(target), looked: Mutex::new(Instant::now()) };
             let (of, stop, pool_of_scan) = (Arc::clone(job), Arc::clone(&scan.job), pool.clone());
