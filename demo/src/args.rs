@@ -1,5 +1,6 @@
 //! What may be typed. Help, completions and man pages come from these comments.
 
+use crate::rate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use fileops::OnConflict;
@@ -87,6 +88,15 @@ pub(crate) struct TransferArgs {
     /// When cancelled, keep all files that are finished
     #[arg(long)]
     pub(crate) keep_finished: bool,
+    /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
+    #[arg(long)]
+    pub(crate) durable: bool,
+    /// Read each copy back past the cache, and compare it with what was read from the source
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Move at most so many bytes of contents a second: 10M, 512K, 1.5G (a number alone is KiB, 0 is no limit)
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate::parse)]
+    pub(crate) bwlimit: u64,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,

@@ -1,7 +1,7 @@
 //! The lines of `--json`: one object each, with one member that says what it is.
 
 use crate::{messages, text};
-use fileops::{Error, Leftover, Note, Outcome, Phase, Progress, Report, Shortage, Shown, Skipped};
+use fileops::{Error, Leftover, Note, Outcome, Phase, Progress, Report, Shortage, Shown, Skipped, Tally, Verified};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +14,7 @@ pub(crate) fn progress(progress: &Progress) -> String {
         "entries_total": progress.entries_total,
         "bytes_done": progress.bytes_done,
         "bytes_total": progress.bytes_total,
+        "bytes_on_device": progress.bytes_on_device,
         "growing": progress.is_total_growing,
         "rate": progress.rate.max(0.0) as u64,
         "time_left": progress.time_left.map(|time| time.as_secs_f64()),
@@ -86,6 +87,8 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "bytes": report.bytes,
         "allocated": report.allocated,
         "cloned": report.cloned,
+        "verified": verified(&report.verified),
+        "resumed": report.resumed,
         "elapsed": report.elapsed.as_secs_f64(),
         "workers": report.workers,
         "failures": report.failures.len(),
@@ -94,6 +97,15 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "stuck": stuck,
     }));
     line("report", object)
+}
+
+fn verified(verified: &Verified) -> Value {
+    let tally = |tally: &Tally| json!({ "files": tally.files, "bytes": tally.bytes });
+    json!({
+        "from_device": tally(&verified.from_device),
+        "read_back": tally(&verified.read_back),
+        "shared": tally(&verified.shared),
+    })
 }
 
 pub(crate) fn leftover(leftover: &Leftover, state: &str) -> String {

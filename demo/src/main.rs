@@ -16,6 +16,7 @@ mod messages;
 mod out;
 mod outcome;
 mod pages;
+mod rate;
 mod recover;
 mod shortage;
 mod signals;

@@ -1,7 +1,7 @@
 //! The sentences on standard error, whole.
 
 use crate::text::{count, counted, duration, reason, size};
-use fileops::{Error, Note, NoteKind, Report, Shortage, Shown, Skipped};
+use fileops::{Error, Note, NoteKind, Report, Shortage, Shown, Skipped, Verified};
 use std::io;
 use std::path::Path;
 
@@ -90,12 +90,28 @@ pub(crate) fn summary(report: &Report) -> String {
         0 => String::new(),
         cloned => format!(", {} sharing blocks with the source", count(cloned)),
     };
+    let resumed = match report.resumed {
+        0 => String::new(),
+        resumed => format!(", {} of it copied before", size(resumed)),
+    };
     format!(
-        "{files} ({}){cloned} in {}{rate}; kept: {}",
+        "{files} ({}){cloned}{resumed} in {}{rate}; kept: {}{}",
         size(report.bytes),
         duration(report.elapsed),
-        kept(&report.notes).join(", ")
+        kept(&report.notes).join(", "),
+        verified(&report.verified)
     )
+}
+
+/// "; verified: 12 files (1.2 GiB) from the device, 3 files (17 B) read back".
+fn verified(verified: &Verified) -> String {
+    let ways =
+        [(verified.from_device, "from the device"), (verified.read_back, "read back"), (verified.shared, "shared")];
+    let told = ways.into_iter().filter(|(tally, _)| tally.files > 0);
+    let told =
+        told.map(|(tally, how)| format!("{} ({}) {how}", counted(tally.files, "file", "files"), size(tally.bytes)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    if told.is_empty() { told } else { format!("; verified: {told}") }
 }
 
 /// "105,000 entries deleted in 0.19 s".

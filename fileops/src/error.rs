@@ -53,6 +53,8 @@ pub enum Action {
     Sync,
     /// Keeping or reading the records that recovery needs.
     Journal,
+    /// Comparing a copy with its source.
+    Verify,
 }
 
 impl Action {
@@ -81,6 +83,7 @@ impl Action {
             Action::WriteXattr => "write attributes of",
             Action::Sync => "sync",
             Action::Journal => "journal",
+            Action::Verify => "verify",
         }
     }
 }
@@ -111,6 +114,8 @@ pub enum Refusal {
     MountPoint,
     /// A path that ends in `.` or `..` names no entry that could be taken away.
     NoName,
+    /// What was read back is not what was written. The copy was removed, or never got its name.
+    Mismatch,
 }
 
 impl Refusal {
@@ -124,6 +129,7 @@ impl Refusal {
             Refusal::TooLarge => libc::EFBIG,
             Refusal::KindNotSupported => libc::EOPNOTSUPP,
             Refusal::MountPoint => libc::EBUSY,
+            Refusal::Mismatch => libc::EIO,
         }
     }
 }
@@ -142,6 +148,7 @@ impl fmt::Display for Refusal {
             Refusal::KindNotSupported => "the target's file system has no such kind of file",
             Refusal::MountPoint => "another file system is mounted there",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
+            Refusal::Mismatch => "what was read back is not what was written",
         })
     }
 }
@@ -157,6 +164,7 @@ impl From<Refusal> for io::Error {
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
             Refusal::KindNotSupported => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,
+            Refusal::Mismatch => io::ErrorKind::InvalidData,
             _ => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, refusal)

@@ -48,6 +48,7 @@
 //! that never answers delays nobody else.
 #![deny(unsafe_code)]
 
+mod bandwidth;
 mod conflict;
 mod control;
 mod engine;
@@ -63,10 +64,10 @@ mod sys;
 pub use conflict::OnConflict;
 pub use error::{Action, Error, Refusal, Result, Shown};
 pub use operation::{OnShortage, Operation, Running, Shortage};
-pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
+pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Verify, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
-pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
+pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};

@@ -1,17 +1,18 @@
 //! Both ends of a running operation: [`Operation`] for the caller, `Job` for the workers.
 
+use crate::bandwidth::Bandwidth;
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
 use crate::journal::Journal;
 use crate::pool::{Pool, Task};
 use crate::progress::{Meter, Phase, Progress};
-use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
+use crate::report::{Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ impl Operation {
         job: Arc<Job>,
         run: impl FnOnce(Arc<Job>) -> Report + Send + 'static,
     ) -> Operation {
+        let _ = job.shared_bandwidth.set(Arc::clone(pool.limit()));
         let worker = Arc::clone(&job);
         let task = pool.spawn(move || {
             let report = run(Arc::clone(&worker));
@@ -55,6 +57,14 @@ impl Operation {
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
     pub fn cancel(&self) {
         self.job.control.cancel();
+    }
+
+    /// Moves no more than so many bytes of contents a second from now on; `None` for as many as it can. What shares its
+    /// blocks with the source moves none. Reading back, to verify, is not limited.
+    pub fn set_bandwidth(&self, bytes_per_second: Option<u64>) {
+        self.job.bandwidth.set(bytes_per_second);
+        // Who waits for the old limit looks at the new one.
+        self.job.control.wake_all();
     }
 
     /// Where it stands. Cheap enough to be called ten times a second by anybody.
@@ -146,6 +156,9 @@ pub struct Shortage {
     pub free: u64,
 }
 
+/// How soon a worker notices that a limit was changed.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Tells which path a worker has before it.
 type Current = Box<dyn Fn() -> Option<PathBuf> + Send>;
 
@@ -156,10 +169,14 @@ pub(crate) struct Job {
     pub(crate) on_shortage: OnShortage,
     /// What is done, on disk.
     pub(crate) journal: Journal,
+    /// Of this operation, and of all of its pool together.
+    pub(crate) bandwidth: Bandwidth,
+    shared_bandwidth: OnceLock<Arc<Bandwidth>>,
     failures: Mutex<Vec<Error>>,
     skipped: Mutex<Vec<Skipped>>,
     notes: Mutex<Vec<Note>>,
     stuck: Mutex<Vec<PathBuf>>,
+    verified: Mutex<Verified>,
     shortage: Mutex<Option<Shortage>>,
     /// Asked for by the reader; answers with the path a worker has before it.
     current: Mutex<Option<Current>>,
@@ -182,10 +199,13 @@ impl Job {
             meter: Meter::new(),
             on_shortage,
             journal: Journal::new(verb),
+            bandwidth: Bandwidth::default(),
+            shared_bandwidth: OnceLock::new(),
             failures: Mutex::default(),
             skipped: Mutex::default(),
             notes: Mutex::default(),
             stuck: Mutex::default(),
+            verified: Mutex::default(),
             shortage: Mutex::default(),
             current: Mutex::default(),
             workers: AtomicUsize::new(0),
@@ -208,6 +228,14 @@ impl Job {
 
     pub(crate) fn is_stuck_at(&self, path: PathBuf) {
         lock(&self.stuck).push(path);
+    }
+
+    /// Counts a file that was verified.
+    pub(crate) fn verified(&self, how: fn(&mut Verified) -> &mut Tally, bytes: u64) {
+        let mut verified = lock(&self.verified);
+        let tally = how(&mut verified);
+        tally.files += 1;
+        tally.bytes += bytes;
     }
 
     /// Notes what was not kept; the path is built for the first of a kind only.
@@ -307,6 +335,8 @@ impl Job {
             bytes: sums.file_bytes,
             allocated: sums.allocated,
             cloned: sums.cloned,
+            verified: *lock(&self.verified),
+            resumed: sums.resumed,
             elapsed: self.meter.elapsed(),
             workers: self.most_workers.load(Ordering::Relaxed),
             failures: std::mem::take(&mut *lock(&self.failures)),
@@ -320,6 +350,35 @@ impl Job {
     #[inline]
     pub(crate) fn checkpoint(&self) -> Result<(), Cancelled> {
         self.control.checkpoint()
+    }
+
+    /// The most bytes that should be moved at a time.
+    pub(crate) fn step(&self, wanted: usize) -> usize {
+        self.limits().map(Bandwidth::step).fold(wanted, usize::min)
+    }
+
+    /// Waits until so many bytes may be moved; or, without a limit, does nothing.
+    pub(crate) fn spend(&self, bytes: u64) -> Result<(), Cancelled> {
+        for limit in self.limits() {
+            let Some(taken) = limit.take(bytes) else { continue };
+            loop {
+                let left = limit.left(taken);
+                if left.is_zero() {
+                    break;
+                }
+                // Whoever changes the limit of a pool does not know who waits for it.
+                self.control.wait(For::Change, Some(left.min(LOOK_EVERY)), || None::<()>)?;
+            }
+        }
+        self.checkpoint()
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits().any(|limit| limit.get().is_some())
+    }
+
+    fn limits(&self) -> impl Iterator<Item = &Bandwidth> {
+        std::iter::once(&self.bandwidth).chain(self.shared_bandwidth.get().map(|limit| &**limit))
     }
 
     /// Something was begun that takes long by itself.

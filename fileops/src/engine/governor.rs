@@ -238,7 +238,7 @@ impl<V: Visitor> Engine<V> {
             if self.job.control.wait(For::Change, Some(look), || is_over().then_some(())).is_err() {
                 continue;
             }
-            if self.job.control.state() == State::Paused {
+            if self.job.control.state() == State::Paused || self.job.is_limited() {
                 // Workers that wait for the caller say nothing about the device.
                 window = Window::default();
                 continue;

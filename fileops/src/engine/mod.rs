@@ -26,7 +26,7 @@ use queue::Task;
 use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -154,4 +154,11 @@ pub(crate) struct Engine<V: Visitor> {
     next_root: AtomicUsize,
     roots: usize,
     staff: governor::Staff<V::Dir>,
+}
+
+impl<V: Visitor> Engine<V> {
+    /// The descriptor of one end of a directory, for what comes after the walk.
+    pub(crate) fn descriptor(&self, node: &Arc<Node<V::Dir>>, end: End) -> io::Result<Arc<OwnedFd>> {
+        node::descriptor(node, end, &self.descriptors)
+    }
 }

@@ -1,8 +1,10 @@
 //! The contents of one file: cloned, copied by the kernel, or read and written, in steps short enough for a cancel.
 
 use super::Copying;
+use super::durable::{Outgoing, Push};
 use super::place::{Draft, Place, Spot};
 use super::route::Route;
+use super::verify::Stretch;
 use crate::control::lock;
 use crate::engine::{End, Node, Stop, Visit, Worker};
 use crate::error::{Action, Error, Refusal};
@@ -10,7 +12,7 @@ use crate::operation::Shortage;
 use crate::progress::{LARGE, add};
 use crate::sys::stat::Stat;
 use crate::sys::{data, mount};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -45,9 +47,48 @@ pub(super) struct File {
     pub(super) target: OwnedFd,
     pub(super) stat: Stat,
     pub(super) route: Arc<Route>,
+    /// What was read of it, where it is going to be compared.
+    pub(super) read: Mutex<Vec<Stretch>>,
+    pub(super) outgoing: Outgoing,
+    /// Its blocks are the source's.
+    pub(super) is_clone: bool,
 }
 
 impl File {
+    pub(super) fn new(
+        (dir, name): (&Arc<Node<Place>>, &CStr),
+        (source, target): (OwnedFd, OwnedFd),
+        stat: Stat,
+        route: Arc<Route>,
+    ) -> File {
+        let (read, outgoing) = Default::default();
+        File {
+            dir: Arc::clone(dir),
+            name: name.to_owned(),
+            source,
+            target,
+            stat,
+            route,
+            read,
+            outgoing,
+            is_clone: false,
+        }
+    }
+
+    /// The same file for its last worker, when several had it.
+    pub(super) fn last(&self) -> Visit<File> {
+        let again = |file: &OwnedFd| file.try_clone().map_err(|error| self.error(Action::Open, error));
+        let mut last = File::new(
+            (&self.dir, &self.name),
+            (again(&self.source)?, again(&self.target)?),
+            self.stat,
+            Arc::clone(&self.route),
+        );
+        last.read = Mutex::new(std::mem::take(&mut *lock(&self.read)));
+        last.outgoing = self.outgoing.last();
+        Ok(last)
+    }
+
     fn error(&self, action: Action, error: impl Into<io::Error>) -> Stop {
         let end = if action == Action::Write { End::Target } else { End::Source };
         Error::new(action, self.dir.path_of(end, &self.name), error).into()
@@ -59,17 +100,21 @@ impl File {
 }
 
 /// How long a step of this worker may be, by how long the last one took.
-struct Pace {
+pub(super) struct Pace {
     step: usize,
     most: usize,
 }
 
 impl Pace {
-    fn new(most: usize) -> Pace {
+    pub(super) fn new(most: usize) -> Pace {
         Pace { step: STEP_FIRST.min(most), most }
     }
 
-    fn took(&mut self, time: Duration) {
+    pub(super) fn step(&self) -> usize {
+        self.step
+    }
+
+    pub(super) fn took(&mut self, time: Duration) {
         if time < STEP / 2 {
             self.step = (self.step * 2).min(self.most);
         } else if time > STEP {
@@ -113,7 +158,7 @@ impl Copying {
     }
 
     /// Shares the source's blocks where that is possible; the first answer of a kind is remembered for the route.
-    pub(super) fn clone(&self, worker: &Worker<Self>, file: &File) -> Visit<bool> {
+    pub(super) fn clone(&self, worker: &Worker<Self>, file: &mut File) -> Visit<bool> {
         if file.stat.size == 0 || !file.route.can_clone() {
             return Ok(false);
         }
@@ -124,6 +169,7 @@ impl Copying {
                 if file.stat.size > LARGE {
                     worker.counters.add_large(file.stat.size, Duration::from_nanos(1));
                 }
+                file.is_clone = true;
                 self.check_unchanged(file).map(|()| true)
             }
             // Not this file, or only not now: it is copied like any other.
@@ -139,6 +185,7 @@ impl Copying {
     /// A file that fits the buffer: one read, one write, and whole as of the moment of the read.
     fn copy_small(&self, worker: &mut Worker<Self>, file: &File) -> Visit {
         let size = file.stat.size as usize;
+        worker.job().spend(file.stat.size)?;
         let mut buffer = std::mem::take(&mut worker.buffer);
         let copied = (|| {
             let mut filled = 0;
@@ -157,6 +204,9 @@ impl Copying {
             if filled > size {
                 return Err(file.changed());
             }
+            let mut hasher = self.hasher();
+            hasher.update(&buffer[..size]);
+            hasher.end(file, 0..file.stat.size);
             let mut written = 0;
             while written < size {
                 written += self.write(worker, file, |target| data::write(target, &buffer[written..size]))?;
@@ -173,12 +223,15 @@ impl Copying {
     fn copy_until_end(&self, worker: &mut Worker<Self>, file: &File) -> Visit<u64> {
         let mut buffer = std::mem::take(&mut worker.buffer);
         let copied = (|| {
-            let mut total = 0;
+            let (mut total, mut hasher) = (0, self.hasher());
             loop {
                 worker.job().checkpoint()?;
                 let count = data::read(&file.source, &mut buffer).map_err(|error| file.error(Action::Read, error))?;
                 total += count as u64;
+                worker.job().spend(count as u64)?;
+                hasher.update(&buffer[..count]);
                 if count == 0 {
+                    hasher.end(file, 0..total);
                     return Ok(total);
                 }
                 if total > PSEUDO_MAX {
@@ -214,22 +267,33 @@ impl Copying {
 
     fn copy_data(&self, worker: &mut Worker<Self>, file: &File, span: Range<u64>) -> Visit {
         let mut at = span.start;
-        if file.route.kernel_copies() {
-            at = self.copy_by_kernel(worker, file, span.clone())?;
+        let mut push = self.push(file, at);
+        // What is hashed has to pass through our hands.
+        if file.route.kernel_copies() && !self.is_verifying() {
+            at = self.copy_by_kernel(worker, file, span.clone(), &mut push)?;
         }
         let mut buffer = std::mem::take(&mut worker.buffer);
-        let copied = self.copy_by_hand(worker, file, at..span.end, &mut buffer);
+        let copied = self.copy_by_hand(worker, file, at..span.end, &mut buffer, &mut push);
         worker.buffer = buffer;
-        copied
+        copied?;
+        push.into_iter().for_each(Push::end);
+        Ok(())
     }
 
     /// Gives how far it came: where the kernel will not go on, reading and writing does.
-    fn copy_by_kernel(&self, worker: &Worker<Self>, file: &File, span: Range<u64>) -> Visit<u64> {
+    fn copy_by_kernel(
+        &self,
+        worker: &Worker<Self>,
+        file: &File,
+        span: Range<u64>,
+        push: &mut Option<Push<'_>>,
+    ) -> Visit<u64> {
         let mut at = span.start;
         let mut pace = Pace::new(KERNEL_STEP);
         while at < span.end {
             worker.job().checkpoint()?;
-            let length = pace.step.min((span.end - at) as usize);
+            let length = worker.job().step(pace.step.min((span.end - at) as usize));
+            worker.job().spend(length as u64)?;
             let begun = Instant::now();
             match data::copy_range(&file.source, &file.target, at, length) {
                 // The end, or a file system that gives up without saying so: a read will tell.
@@ -239,6 +303,7 @@ impl Copying {
                     let time = begun.elapsed();
                     pace.took(time);
                     self.count(worker, file, copied as u64, time);
+                    push.iter_mut().try_for_each(|push| push.wrote(worker.job(), copied as u64))?;
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
                     self.wait_for_room(worker, file, error)?;
@@ -255,18 +320,27 @@ impl Copying {
         Ok(at)
     }
 
-    fn copy_by_hand(&self, worker: &Worker<Self>, file: &File, span: Range<u64>, buffer: &mut [u8]) -> Visit {
-        let mut at = span.start;
+    fn copy_by_hand(
+        &self,
+        worker: &Worker<Self>,
+        file: &File,
+        span: Range<u64>,
+        buffer: &mut [u8],
+        push: &mut Option<Push<'_>>,
+    ) -> Visit {
+        let (mut at, mut hasher) = (span.start, self.hasher());
         let mut pace = Pace::new(buffer.len());
         while at < span.end {
             worker.job().checkpoint()?;
-            let length = pace.step.min((span.end - at).try_into().unwrap_or(usize::MAX));
+            let length = worker.job().step(pace.step.min((span.end - at).try_into().unwrap_or(usize::MAX)));
+            worker.job().spend(length as u64)?;
             let begun = Instant::now();
             let read = data::read_at(&file.source, &mut buffer[..length], at);
             let count = match read.map_err(|error| file.error(Action::Read, error))? {
                 0 => return Err(file.changed()),
                 count => count,
             };
+            hasher.update(&buffer[..count]);
             let mut written = 0;
             while written < count {
                 let offset = at + written as u64;
@@ -277,7 +351,9 @@ impl Copying {
             let time = begun.elapsed();
             pace.took(time);
             self.count(worker, file, count as u64, time);
+            push.iter_mut().try_for_each(|push| push.wrote(worker.job(), count as u64))?;
         }
+        hasher.end(file, span);
         Ok(())
     }
 

@@ -162,7 +162,9 @@ impl Copying {
                 if matches!(kept, Err(Stop::Cancelled)) {
                     return kept;
                 }
+                self.persist(worker, dir, |worker| self.settle_stage(worker, dir))?;
                 self.persist(worker, dir, |_| self.publish_dir(dir, staged))?;
+                dir.parent().into_iter().for_each(|above| self.has_new_name(above));
                 self.unfinished.fetch_sub(1, Relaxed);
                 kept?;
             }
@@ -170,6 +172,7 @@ impl Copying {
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
                     self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
                 }
+                self.sync_fresh(worker, dir)?;
                 self.unfinished.fetch_sub(1, Relaxed);
             }
         }

@@ -4,6 +4,7 @@ mod attributes;
 mod compare;
 mod contents;
 mod directories;
+mod durable;
 mod files;
 mod links;
 mod names;
@@ -11,11 +12,15 @@ mod place;
 mod route;
 mod scan;
 mod spot;
+mod verify;
 mod visitor;
+
+pub use durable::Durability;
+pub use verify::Verify;
 
 use super::{remove, source};
 use crate::conflict::OnConflict;
-use crate::engine::{self, Engine, GRACE, Workers};
+use crate::engine::{self, End, Engine, GRACE, Workers};
 use crate::error::{Action, During, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
@@ -24,6 +29,7 @@ use crate::sys::mount::{self, Medium};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
+use durable::Waiting;
 use links::Links as LinkGroups;
 use place::Ledger;
 use route::Routes;
@@ -31,7 +37,7 @@ use scan::Scan;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -129,6 +135,14 @@ enum Destination {
     Name(PathBuf),
 }
 
+impl Destination {
+    fn path(&self) -> &Path {
+        match self {
+            Destination::Into(path) | Destination::Name(path) => path,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Options {
     on_conflict: OnConflict,
@@ -139,6 +153,10 @@ struct Options {
     read_only_dirs: ReadOnlyDirs,
     workers: Workers,
     retries: u32,
+    /// `None`: as the target's medium asks for.
+    durability: Option<Durability>,
+    verify: Verify,
+    bandwidth: Option<u64>,
 }
 
 impl Copy {
@@ -152,6 +170,9 @@ impl Copy {
             read_only_dirs: ReadOnlyDirs::default(),
             workers: Workers::Adapt,
             retries: 0,
+            durability: None,
+            verify: Verify::default(),
+            bandwidth: None,
         };
         Copy { sources, destination, options, pool: None }
     }
@@ -199,6 +220,12 @@ impl Copy {
         self
     }
 
+    /// Moves no more than so many bytes of contents a second; see [`Operation::set_bandwidth`]. Default `None`, no limit.
+    pub fn bandwidth(mut self, bytes_per_second: Option<u64>) -> Copy {
+        self.options.bandwidth = bytes_per_second;
+        self
+    }
+
     /// Uses so many workers, instead of as many as are useful.
     pub fn jobs(mut self, count: usize) -> Copy {
         self.options.workers = Workers::Fixed(count);
@@ -216,6 +243,7 @@ impl Copy {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::new("copy", options.on_shortage);
+        job.bandwidth.set(options.bandwidth);
         Operation::start(&pool.clone(), job, move |job| run(sources, destination, options, &job, &pool))
     }
 }
@@ -250,6 +278,8 @@ struct Copying {
     user: u32,
     /// New directories that are not done: removed with the tree they are in, they are not removed again.
     unfinished: AtomicU64,
+    durability: Durability,
+    waiting: Waiting,
 }
 
 /// Where everything goes.
@@ -268,9 +298,10 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     let scan = Scan::start(sources, follow, &copying.target, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
+    let is_settled = settle(&engine, job, pool);
     job.is_finishing.store(true, Relaxed);
     let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
-    let is_over = is_over && clean_up(&engine, job, pool, outcome);
+    let is_over = is_over && is_settled && clean_up(&engine, job, pool, outcome);
     let left = engine.visitor.ledger.left();
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
@@ -280,6 +311,29 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
     }
     job.report(outcome)
+}
+
+/// Waits until everything is on the device, and compared, that shall be. On a thread of its own, since that can take long;
+/// `false` when the caller cancelled meanwhile and it takes longer still.
+fn settle(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool) -> bool {
+    if job.control.is_cancelled() || !(engine.visitor.is_durable() || engine.visitor.is_verifying()) {
+        return true;
+    }
+    let last = {
+        let (engine, job) = (Arc::clone(engine), Arc::clone(job));
+        move || engine.visitor.settle_all(&job, &|node| engine.descriptor(node, End::Target))
+    };
+    if !pool.has_threads() {
+        last();
+        return true;
+    }
+    let task = pool.spawn(last);
+    while !job.wait_until(|| task.is_done() || job.control.is_cancelled(), GRACE) {}
+    let is_over = job.wait_until(|| task.is_done(), GRACE);
+    if !is_over {
+        job.is_stuck_at(engine.visitor.target_path());
+    }
+    is_over
 }
 
 /// Removes what is unfinished. On a thread of its own, since a call may hang there too; `false` when the caller cancelled
@@ -317,7 +371,7 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
 /// Of what was removed, only what was done counts.
 fn count_removed(engine: &Engine<Copying>, job: &Job, removed: &AtomicU64) {
     let removed = removed.load(Relaxed).saturating_sub(engine.visitor.unfinished.load(Relaxed));
-    job.removed.store(removed.min(job.meter.sums().entries), Relaxed);
+    job.removed.fetch_add(removed.min(job.meter.sums().entries), Relaxed);
 }
 
 /// One worker where a head has to travel between places, or where a source has to meet what another one became.
@@ -329,14 +383,8 @@ fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers)
         return workers;
     }
     let table = mount::table().unwrap_or_default();
-    let target = match destination {
-        Destination::Into(path) | Destination::Name(path) => path,
-    };
-    let mut paths = sources.iter().take(8).chain([target]);
-    let is_rotational = paths.any(|path| {
-        let path = std::path::absolute(path).unwrap_or_default();
-        mount::serving(&table, &path).is_some_and(|mount| Medium::of(mount).is_rotational)
-    });
+    let mut paths = sources.iter().take(8).map(PathBuf::as_path).chain([destination.path()]);
+    let is_rotational = paths.any(|path| Medium::at(&table, path).is_rotational);
     if is_rotational { Workers::Fixed(1) } else { workers }
 }
 
@@ -349,6 +397,8 @@ fn have_one_target(sources: &[PathBuf]) -> bool {
 
 impl Copying {
     fn new(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>) -> Copying {
+        let durability = options.durability.unwrap_or_else(|| durable::for_medium(destination.path()));
+        job.meter.device.is_counted.store(durability == Durability::Device, Relaxed);
         Copying {
             sources,
             options,
@@ -365,6 +415,8 @@ impl Copying {
             may_give_away: process::effective_ids().0 == 0,
             user: process::effective_ids().0,
             unfinished: AtomicU64::new(0),
+            durability,
+            waiting: Waiting::default(),
         }
     }
 
@@ -386,6 +438,11 @@ impl Copying {
         let above = directories_above(&file, stat.id);
         let target = Arc::new(TargetDir { file: Arc::new(file), path, stat, above });
         Ok(Arc::clone(self.target.get_or_init(|| target)))
+    }
+
+    /// What the directory at the target is called in reports.
+    fn target_path(&self) -> PathBuf {
+        self.target.get().map(|target| target.path.clone()).unwrap_or_default()
     }
 
     /// The name a root gets at the target, where it does not keep its own; none if the target is a directory itself ("..").

@@ -8,6 +8,7 @@ use crate::engine::{self, End, Node};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::Stage;
 use crate::operation::Job;
+use crate::sys::open::Access;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, data, list, name, open, process};
 use std::borrow::Cow;
@@ -35,6 +36,8 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
+    /// It waits to be made durable, with the new names in it.
+    pub(super) is_unsynced: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +50,8 @@ pub(super) enum Kind {
 
 impl Place {
     pub(super) fn new(kind: Kind) -> Place {
-        let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
-        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched }
+        let (root_name, stage, route, born, inherits, replacements, was_touched, is_unsynced) = Default::default();
+        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, is_unsynced }
     }
 
     pub(super) fn route(&self) -> &Arc<Route> {
@@ -226,7 +229,7 @@ impl Draft {
         node: &Node<Place>,
         dir: Arc<OwnedFd>,
         spot: &Spot,
-        mode: u32,
+        (mode, access): (u32, Access),
         size: u64,
     ) -> Result<(Draft, OwnedFd)> {
         if let Spot::New(_) = spot {
@@ -234,12 +237,12 @@ impl Draft {
             // Where errors may come as late as the close, the file is closed before it gets its name.
             let may_be_unnamed = process::has_proc() && !node.data.route().target.may_fail_at_close();
             if size <= UNNAMED_MAX && may_be_unnamed {
-                if let Ok(file) = open::create_unnamed(&*dir, mode) {
+                if let Ok(file) = open::create_unnamed(&*dir, mode, access) {
                     return Ok((Draft { dir, on_disk: OnDisk::Unnamed }, file));
                 }
             }
         }
-        Draft::named(ledger, node, dir, spot, |dir, name| open::create(dir, name, mode), Action::Create)
+        Draft::named(ledger, node, dir, spot, |dir, name| open::create(dir, name, mode, access), Action::Create)
     }
 
     /// Anything that has a name from the beginning.

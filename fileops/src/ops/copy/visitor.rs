@@ -40,7 +40,9 @@ impl Copying {
             if is_full && worker.job().is_short(|| self.shortage(worker, dir))? {
                 continue;
             }
-            if left == 0 || error.refusal().is_some_and(|refusal| refusal != Refusal::Changed) {
+            if left == 0
+                || error.refusal().is_some_and(|refusal| !matches!(refusal, Refusal::Changed | Refusal::Mismatch))
+            {
                 return Err(error.into());
             }
             left -= 1;
@@ -88,7 +90,9 @@ impl Visitor for Copying {
         let source = side.open_descriptor().expect("a root's side is open");
         let stat = Stat::of_dir(&*source).during(Action::Stat, || path)?;
         let devices = (stat.id.dev, target.stat.id.dev);
-        let _ = place.route.set(self.routes.between(&*source, &*target.file, devices));
+        let route = self.routes.between(&*source, &*target.file, devices);
+        self.writes_to(&route, &target.file);
+        let _ = place.route.set(route);
         let end = Side::root(target.path.clone(), Arc::clone(&target.file));
         let node = Node::top(side, Some(end), place);
         if !is_contents {
@@ -139,6 +143,7 @@ impl Visitor for Copying {
                 self.routes.between(&*source, &*target, (stat.id.dev, device))
             }
         };
+        self.writes_to(&route, &target);
         let _ = dir.data.route.set(route);
         if let Some(staged) = &dir.data.stage {
             staged.is_copy_of(Stat { mode: stat.mode | self.mode_of(dir), ..stat });
