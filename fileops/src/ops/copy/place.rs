@@ -121,7 +121,7 @@ impl Staged {
 
     /// Gives it a name, which must be free. A reply can be lost: what has the name then tells.
     pub(super) fn publish(&self, name: &CStr) -> io::Result<()> {
-        let renamed = name::rename_new(&*self.dir, self.name(), name);
+        let renamed = name::rename_new(&*self.dir, self.name(), &*self.dir, name);
         // A second name of one file is the same file: the first name must be gone too.
         let is_there = || Stat::at(&*self.dir, name).is_ok_and(|stat| self.id() == Some(stat.id));
         let is_gone = || Stat::at(&*self.dir, self.name()).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
