@@ -5,7 +5,7 @@ use super::remove;
 use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error, Result};
-use crate::journal::{self, Interrupted, Recorded};
+use crate::journal::{self, Recorded, Written};
 use crate::operation::{Job, OnShortage};
 use crate::pool::Pool;
 use crate::report::Outcome;
@@ -63,10 +63,11 @@ impl Leftover {
 /// When the journals cannot be read. A leftover on a medium that is not there is kept for the next time.
 pub fn leftovers() -> Result<Vec<Leftover>> {
     let mut found = Vec::new();
-    for journal in journal::interrupted().during(Action::Journal, PathBuf::new)? {
+    for held in journal::interrupted().during(Action::Journal, PathBuf::new)? {
+        let journal = &held.journal;
         let mut is_settled = true;
         for stage in &journal.stages {
-            match look(&journal, stage) {
+            match look(journal, stage) {
                 Ok(leftover) => {
                     is_settled &= leftover.is_none();
                     found.extend(leftover);
@@ -76,7 +77,8 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
             }
         }
         if is_settled {
-            journal::forget(&journal).during(Action::Journal, || &journal.path)?;
+            let settled = if journal.has_changes() { held.archive() } else { held.forget() };
+            settled.during(Action::Journal, || &journal.path)?;
         }
     }
     Ok(found)
@@ -96,8 +98,8 @@ fn journal_root_only(path: &Path) -> bool {
         || path.parent() == Some(Path::new("/mnt"))
 }
 
-fn look(journal: &Interrupted, stage: &Recorded) -> io::Result<Option<Leftover>> {
-    let dir = journal::open_dir(stage)?;
+fn look(journal: &Written, stage: &Recorded) -> io::Result<Option<Leftover>> {
+    let dir = stage.open_dir()?;
     if mount::lasting_name(&dir, &stage.dir) != stage.file_system {
         // Another medium is mounted where the operation's was.
         return Err(io::ErrorKind::NotADirectory.into());

@@ -54,32 +54,40 @@ pub(crate) fn exchange(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &C
     fs::renameat_with(from, name, to, new_name, RenameFlags::EXCHANGE).map_err(io::Error::from)
 }
 
-/// Renames within one directory; EEXIST if the new name is taken.
+/// Renames, within a directory or into another one; EEXIST if the new name is taken.
 ///
 /// Where the file system has no RENAME_NOREPLACE (FAT, some FUSE) a file is linked and unlinked, a directory is renamed
 /// over an empty one made for it: both fail when somebody took the name. What can do neither is checked and then renamed,
 /// which leaves a moment in which somebody else's new file could be replaced.
-pub(crate) fn rename_new(dir: impl AsFd, name: &CStr, new_name: &CStr) -> io::Result<()> {
-    match again(|| fs::renameat_with(&dir, name, &dir, new_name, RenameFlags::NOREPLACE)) {
+pub(crate) fn rename_new(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
+    match again(|| fs::renameat_with(&from, name, &to, new_name, RenameFlags::NOREPLACE)) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {}
         answer => return answer,
     }
-    if Stat::at(&dir, name)?.is_dir() {
-        mkdir(&dir, new_name, 0o700)?;
-        return rename(&dir, name, &dir, new_name).inspect_err(|_| {
-            let _ = rmdir(&dir, new_name);
+    if Stat::at(&from, name)?.is_dir() {
+        mkdir(&to, new_name, 0o700)?;
+        return rename(&from, name, &to, new_name).inspect_err(|_| {
+            let _ = rmdir(&to, new_name);
         });
     }
-    match link(&dir, name, &dir, new_name) {
-        Ok(()) => return unlink(&dir, name),
+    match link(&from, name, &to, new_name) {
+        Ok(()) => return unlink(&from, name),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
         Err(_) => {}
     }
-    match Stat::at(&dir, new_name) {
+    match Stat::at(&to, new_name) {
         Ok(_) => Err(io::Error::from_raw_os_error(libc::EEXIST)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => rename(&dir, name, &dir, new_name),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => rename(&from, name, &to, new_name),
         Err(error) => Err(error),
     }
+}
+
+/// Where an open directory is, by its real path; `None` where /proc is missing or it has none any more.
+pub(crate) fn real_path(dir: impl AsFd) -> Option<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let shown = readlink(fs::CWD, &descriptor_path(dir)).ok()?;
+    let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(shown.into_bytes()));
+    path.is_absolute().then_some(path)
 }
 
 pub(crate) fn unlink(dir: impl AsFd, name: &CStr) -> io::Result<()> {

@@ -306,8 +306,8 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
     }
-    job.journal.finish(is_over && left.is_empty());
-    if let Some(error) = engine.visitor.ledger.unrecorded() {
+    job.journal.finish(is_over && left.is_empty(), outcome == Outcome::Cancelled);
+    if let Some(error) = job.journal.take_error() {
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
     }
     job.report(outcome)

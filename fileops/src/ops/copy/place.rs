@@ -88,10 +88,6 @@ pub(super) struct Ledger {
     open: Mutex<HashMap<CString, Arc<Staged>>>,
     /// Which files they are: what is ours is never a source.
     ids: Mutex<HashSet<Id>>,
-    /// Names of the file systems that stages are on, by device.
-    file_systems: Mutex<HashMap<u64, String>>,
-    /// Why nothing could be recorded, if so.
-    unrecorded: Mutex<Option<io::Error>>,
 }
 
 /// A stage: a directory or file of ours beside the place it is going to have.
@@ -124,7 +120,7 @@ impl Staged {
 
     /// Gives it a name, which must be free. A reply can be lost: what has the name then tells.
     pub(super) fn publish(&self, name: &CStr) -> io::Result<()> {
-        let renamed = name::rename_new(&*self.dir, self.name(), name);
+        let renamed = name::rename_new(&*self.dir, self.name(), &*self.dir, name);
         // A second name of one file is the same file: the first name must be gone too.
         let is_there = || Stat::at(&*self.dir, name).is_ok_and(|stat| self.id() == Some(stat.id));
         let is_gone = || Stat::at(&*self.dir, self.name()).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
@@ -151,21 +147,14 @@ impl Staged {
 
 impl Ledger {
     pub(super) fn new(job: &Arc<Job>) -> Ledger {
-        let (open, ids, file_systems, unrecorded) = Default::default();
-        Ledger { job: Arc::clone(job), open, ids, file_systems, unrecorded }
+        let (open, ids) = Default::default();
+        Ledger { job: Arc::clone(job), open, ids }
     }
 
     /// Records a stage that is about to be made in a directory.
     pub(super) fn intend(&self, dir: &Arc<OwnedFd>, path: &Path, wanted: &CStr) -> Arc<Staged> {
-        let device = Stat::of(&**dir).map_or(0, |stat| stat.id.dev);
-        let file_system = {
-            let mut known = lock(&self.file_systems);
-            known.entry(device).or_insert_with(|| crate::sys::mount::lasting_name(&**dir, path)).clone()
-        };
-        let (stage, recorded) = self.job.journal.intend(path, &file_system, wanted);
-        if let Err(error) = recorded {
-            lock(&self.unrecorded).get_or_insert(error);
-        }
+        let journal = &self.job.journal;
+        let stage = journal.stage(&journal.dir(&**dir, path), wanted);
         let (dir, path) = (Arc::clone(dir), path.to_owned());
         let (id, source, is_doubtful) = Default::default();
         let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
@@ -198,10 +187,6 @@ impl Ledger {
     /// Whether this is the top of one of our own trees, seen as a source.
     pub(super) fn is_ours(&self, id: Id) -> bool {
         lock(&self.ids).contains(&id)
-    }
-
-    pub(super) fn unrecorded(&self) -> Option<io::Error> {
-        lock(&self.unrecorded).take()
     }
 }
 

@@ -1,0 +1,358 @@
+//! What operations do, on disk: what was begun under which name, so that what an interruption leaves can be found and told
+//! from everything else; and what was done, a step at a time, so that it can be undone.
+//!
+//! One file per operation below `$XDG_STATE_HOME/fileops/operations`, made with the first record and locked while its process
+//! lives. When the operation is over it goes if it has nothing to say, and moves to `history` beside if there are steps that
+//! can be undone. It is append-only text (`line`); reading (`read`) ends at the first line that does not hold together, so a
+//! torn tail costs the record that was being written and nothing else.
+
+mod line;
+mod read;
+mod step;
+
+pub(crate) use read::{Begun, Held, Recorded, Written, history, hold, interrupted, recorded};
+pub(crate) use step::{Dir, Identity, Location, Step};
+
+use crate::control::lock;
+use crate::sys::stat::{Id, Stat};
+use crate::sys::{lock as locks, mount, name};
+use line::line;
+use std::collections::HashMap;
+use std::env;
+use std::ffi::{CStr, CString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The first line of every journal; the number changes when an older reader would misread a newer file.
+const HEADER: &str = "fileops-journal";
+const VERSION: &str = "1";
+
+/// How a stage is recognised on disk: `.fileops-` + 8 characters of the operation + `-` + a number + `.part`.
+const STAGE_PREFIX: &str = ".fileops-";
+const STAGE_SUFFIX: &str = ".part";
+
+/// Records of things that displaced nothing are written together: so many bytes, or after so long. A kill costs no more.
+const TOGETHER: usize = 16 << 10;
+const AT_LEAST_EVERY: Duration = Duration::from_millis(20);
+
+/// Whether a name is one that stages have.
+pub(crate) fn is_stage_name(name: &[u8]) -> bool {
+    let inner = name.strip_prefix(STAGE_PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(STAGE_SUFFIX.as_bytes()));
+    let Some((id, number)) = inner.and_then(|inner| inner.split_at_checked(8)) else { return false };
+    id.iter().all(u8::is_ascii_alphanumeric)
+        && number.strip_prefix(b"-").is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+}
+
+/// The journal of one running operation.
+pub(crate) struct Journal {
+    id: String,
+    verb: &'static str,
+    next: AtomicU64,
+    /// Whether steps are kept for an undo; stages and what is under way are recorded all the same.
+    keeps_steps: AtomicBool,
+    state: Mutex<State>,
+    /// Names of the file systems that are recorded, by device.
+    file_systems: Mutex<HashMap<u64, Arc<str>>>,
+    /// Why nothing could be recorded, if so.
+    error: Mutex<Option<io::Error>>,
+}
+
+enum State {
+    /// Nothing was recorded yet.
+    Unopened,
+    Open(Open),
+    /// The state directory cannot be written; the operation goes on without records.
+    Missing,
+}
+
+struct Open {
+    file: File,
+    path: PathBuf,
+    /// Records that are not written yet.
+    waiting: Vec<u8>,
+    written: Instant,
+    /// Steps that can be undone.
+    changes: u64,
+    /// Directories that were touched, in case nothing else was done.
+    touched: Vec<Step>,
+}
+
+/// A stage that is recorded and not yet gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stage {
+    number: u64,
+    /// Its name on disk.
+    pub(crate) name: CString,
+}
+
+/// A step that is recorded and not yet made.
+#[must_use = "a step that was begun is done or not"]
+#[derive(Debug)]
+pub(crate) struct Pending(u64);
+
+impl Journal {
+    pub(crate) fn new(verb: &'static str) -> Journal {
+        let (state, file_systems, error) = (Mutex::new(State::Unopened), Mutex::default(), Mutex::default());
+        let (next, keeps_steps) = (AtomicU64::new(1), AtomicBool::new(true));
+        Journal { id: random_id(), verb, next, keeps_steps, state, file_systems, error }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Keeps no steps: the operation cannot be undone.
+    pub(crate) fn keep_no_steps(&self) {
+        self.keeps_steps.store(false, Relaxed);
+    }
+
+    pub(crate) fn keeps_steps(&self) -> bool {
+        self.keeps_steps.load(Relaxed)
+    }
+
+    /// How an open directory is recorded.
+    pub(crate) fn dir(&self, dir: impl AsFd, path: &Path) -> Dir {
+        let device = Stat::of(&dir).map_or(0, |stat| stat.id.dev);
+        let known = lock(&self.file_systems).get(&device).cloned();
+        let file_system = known.unwrap_or_else(|| {
+            let name: Arc<str> = mount::lasting_name(&dir, path).into();
+            Arc::clone(lock(&self.file_systems).entry(device).or_insert(name))
+        });
+        let real = name::real_path(&dir).or_else(|| std::path::absolute(path).ok());
+        Dir { file_system, path: real.unwrap_or_else(|| path.to_owned()).into() }
+    }
+
+    /// Records that a stage is about to be made in `dir`, to become `wanted` there.
+    pub(crate) fn stage(&self, dir: &Dir, wanted: &CStr) -> Stage {
+        let number = self.next.fetch_add(1, Relaxed);
+        let name = format!("{STAGE_PREFIX}{}-{number}{STAGE_SUFFIX}", self.id);
+        let stage = Stage { number, name: CString::new(name).expect("made of letters and digits") };
+        self.write(&[
+            b"stage",
+            number.to_string().as_bytes(),
+            dir.file_system.as_bytes(),
+            dir.path.as_os_str().as_bytes(),
+            stage.name.to_bytes(),
+            wanted.to_bytes(),
+        ]);
+        stage
+    }
+
+    /// Records which file the stage is. Only a record that has this is ever acted upon by name.
+    pub(crate) fn made(&self, stage: &Stage, id: Id) {
+        self.write(&[b"made", stage.number.to_string().as_bytes(), id.ino.to_string().as_bytes()]);
+    }
+
+    /// Records that the stage was published or removed.
+    pub(crate) fn gone(&self, stage: &Stage) {
+        self.write(&[b"gone", stage.number.to_string().as_bytes()]);
+    }
+
+    /// Records a step that was made, and displaced nothing that would have to be found after a kill.
+    pub(crate) fn did(&self, step: &Step) {
+        if self.keeps_steps() {
+            let number = self.next.fetch_add(1, Relaxed);
+            self.append(&step_line("did", number, step), Some(step), false);
+        }
+    }
+
+    /// Records a step that is about to displace somebody's data.
+    pub(crate) fn intend(&self, step: &Step) -> Pending {
+        let number = self.next.fetch_add(1, Relaxed);
+        self.append(&step_line("step", number, step), None, true);
+        Pending(number)
+    }
+
+    /// The step was made.
+    pub(crate) fn done(&self, pending: Pending) {
+        self.count();
+        self.write(&[b"done", pending.0.to_string().as_bytes()]);
+    }
+
+    /// The step was not made.
+    pub(crate) fn undone(&self, pending: Pending) {
+        self.write(&[b"not", pending.0.to_string().as_bytes()]);
+    }
+
+    /// Records that this operation undoes another one.
+    pub(crate) fn undoes(&self, id: &str) {
+        self.write(&[b"undoes", id.as_bytes()]);
+    }
+
+    /// Whether there is something to undo so far.
+    pub(crate) fn has_changes(&self) -> bool {
+        matches!(&*lock(&self.state), State::Open(open) if open.changes > 0)
+    }
+
+    /// What was touched, if that is all that was done: it can be put back.
+    pub(crate) fn only_touched(&self) -> Vec<Step> {
+        match &mut *lock(&self.state) {
+            State::Open(open) if open.changes == 0 => std::mem::take(&mut open.touched),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Waits until the records are on their device.
+    pub(crate) fn sync(&self) {
+        if let State::Open(open) = &mut *lock(&self.state) {
+            let synced = open.flush().and_then(|()| open.file.sync_data());
+            self.failed(synced);
+        }
+    }
+
+    /// Ends the journal: it goes if it has nothing left to say, to the history if there is something to undo, and stays for
+    /// `recover` if something is left.
+    pub(crate) fn finish(&self, is_clean: bool, is_cancelled: bool) {
+        let mut state = lock(&self.state);
+        if let State::Open(open) = &mut *state {
+            let outcome = if is_cancelled { "cancelled" } else { "done" };
+            let ended = match open.changes {
+                0 if is_clean => open.flush().and_then(|()| fs::remove_file(&open.path)),
+                0 => open.flush(),
+                _ => open.end(outcome).and_then(|()| if is_clean { archive(&open.path, &self.id) } else { Ok(()) }),
+            };
+            self.failed(ended);
+        }
+        *state = State::Missing;
+    }
+
+    /// Why records are missing, if so; once.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        lock(&self.error).take()
+    }
+
+    fn failed(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            lock(&self.error).get_or_insert(error);
+        }
+    }
+
+    fn count(&self) {
+        if let State::Open(open) = &mut *lock(&self.state) {
+            open.changes += 1;
+        }
+    }
+
+    fn write(&self, fields: &[&[u8]]) {
+        self.append(&line(fields), None, true);
+    }
+
+    /// `did` is what the record is about, if it is a step that was made.
+    fn append(&self, line: &[u8], did: Option<&Step>, is_urgent: bool) {
+        let mut state = lock(&self.state);
+        if let State::Unopened = *state {
+            match self.open() {
+                Ok(open) => *state = State::Open(open),
+                Err(error) => {
+                    *state = State::Missing;
+                    self.failed(Err(error));
+                }
+            }
+        }
+        let State::Open(open) = &mut *state else { return };
+        match did {
+            Some(step) if step.is_change() => open.changes += 1,
+            Some(step @ Step::Touched { .. }) if open.changes == 0 => open.touched.push(step.clone()),
+            _ => {}
+        }
+        open.waiting.extend_from_slice(line);
+        if is_urgent || open.waiting.len() >= TOGETHER || open.written.elapsed() >= AT_LEAST_EVERY {
+            let written = open.flush();
+            self.failed(written);
+        }
+    }
+
+    fn open(&self) -> io::Result<Open> {
+        let dir = directory("operations").ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let path = dir.join(format!("{}.journal", self.id));
+        // Nobody may see it before it is locked.
+        let unseen = dir.join(format!("{}.new", self.id));
+        let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&unseen)?;
+        locks::try_lock(&file)?;
+        let process = std::process::id().to_string();
+        let seconds = now().as_secs().to_string();
+        let header = [HEADER, VERSION, self.verb, &process, &seconds].map(str::as_bytes);
+        let begun = file.write_all(&line(&header)).and_then(|()| fs::rename(&unseen, &path));
+        if let Err(error) = begun {
+            let _ = fs::remove_file(&unseen);
+            return Err(error);
+        }
+        let (waiting, touched) = Default::default();
+        Ok(Open { file, path, waiting, written: Instant::now(), changes: 0, touched })
+    }
+}
+
+impl Open {
+    fn flush(&mut self) -> io::Result<()> {
+        self.written = Instant::now();
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() { Ok(()) } else { self.file.write_all(&waiting) }
+    }
+
+    fn end(&mut self, outcome: &str) -> io::Result<()> {
+        let time = now().as_nanos().to_string();
+        self.waiting.extend(line(&[b"end", outcome.as_bytes(), time.as_bytes()]));
+        self.flush()
+    }
+}
+
+fn step_line(word: &str, number: u64, step: &Step) -> Vec<u8> {
+    let number = number.to_string();
+    let fields = step.fields();
+    let mut all = vec![word.as_bytes(), number.as_bytes()];
+    all.extend(fields.iter().map(Vec::as_slice));
+    line(&all)
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Moves a journal to the history, under the time of its end.
+pub(crate) fn archive(path: &Path, id: &str) -> io::Result<()> {
+    let dir = directory("history").ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    fs::rename(path, dir.join(format!("{:020}-{id}.journal", now().as_nanos())))
+}
+
+/// Eight letters and digits that no other operation has.
+fn random_id() -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut bytes = [0; 8];
+    if rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) != Ok(bytes.len()) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let seed = now.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(32);
+        bytes = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_ne_bytes();
+    }
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+}
+
+/// A directory of the state that is kept between runs; `None` without a home.
+pub(crate) fn directory(name: &str) -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
+    Some(state.join("fileops").join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_names_are_stage_names() {
+        assert!(is_stage_name(b".fileops-abcdefg2-17.part"));
+        for other in
+            [".fileops-abc-1.part", ".fileops-abcdefgh.part", ".fileops-abcdefgh-.part", "fileops-abcdefgh-1.part"]
+        {
+            assert!(!is_stage_name(other.as_bytes()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Reading journals: those of operations that were interrupted, and those of the history.
+
+use super::line::{line, number, records};
+use super::step::Step;
+use super::{HEADER, VERSION, directory};
+use crate::sys::{lock as locks, open};
+use std::collections::BTreeSet;
+use std::ffi::{CString, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A journal that was begun and never got its name is nobody's after so long.
+const UNSEEN_FOR: Duration = Duration::from_secs(600);
+
+/// A journal of which nobody else may make use meanwhile.
+pub(crate) struct Held {
+    pub(crate) journal: Written,
+    /// Locked.
+    file: File,
+}
+
+/// A journal as it was found.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) path: PathBuf,
+    pub(crate) id: String,
+    pub(crate) verb: String,
+    /// Seconds since 1970.
+    pub(crate) started: u64,
+    /// How it ended, and when (since 1970); `None` if it did not come to its end.
+    pub(crate) ended: Option<(bool, Duration)>,
+    pub(crate) stages: Vec<Recorded>,
+    /// In the order in which they were made.
+    pub(crate) steps: Vec<Begun>,
+    /// Which operation this one undoes.
+    pub(crate) undoes: Option<String>,
+    /// When the last record was written, for one that did not come to its end.
+    pub(crate) written: Duration,
+}
+
+/// A stage as it was recorded.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    number: u64,
+    pub(crate) file_system: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) name: CString,
+    pub(crate) wanted: CString,
+    /// `None` if the operation ended before this was recorded.
+    pub(crate) inode: Option<u64>,
+}
+
+impl Recorded {
+    /// Opens the directory of the stage.
+    pub(crate) fn open_dir(&self) -> io::Result<std::os::fd::OwnedFd> {
+        open::root(&self.dir)
+    }
+}
+
+/// A step as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) number: u64,
+    pub(crate) step: Step,
+    /// `false` if only its intention is known.
+    pub(crate) is_done: bool,
+    /// Whether it was undone since.
+    pub(crate) is_inverted: bool,
+}
+
+/// All journals of operations whose process is gone. Damaged ones give what could be read of them.
+pub(crate) fn interrupted() -> io::Result<Vec<Held>> {
+    let mut found = Vec::new();
+    for path in journals("operations")? {
+        found.extend(hold(&path)?);
+    }
+    found.sort_by_key(|held| held.journal.started);
+    Ok(found)
+}
+
+/// What the journals of all operations that are over say, the newest last.
+pub(crate) fn history() -> io::Result<Vec<Written>> {
+    let mut paths = journals("history")?;
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        found.extend(read(&path)?);
+    }
+    Ok(found)
+}
+
+/// The stages in all journals, those of running operations too: for a look only.
+pub(crate) fn recorded() -> io::Result<Vec<Recorded>> {
+    let mut found = Vec::new();
+    for path in journals("operations")? {
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            bytes => found.extend(parse(&bytes?).into_iter().flat_map(|parsed| parsed.stages)),
+        }
+    }
+    Ok(found)
+}
+
+fn journals(kind: &str) -> io::Result<Vec<PathBuf>> {
+    let Some(dir) = directory(kind) else { return Ok(Vec::new()) };
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        match path.extension() {
+            Some(extension) if extension == "journal" => paths.push(path),
+            Some(extension) if extension == "new" => remove_unseen(&path),
+            _ => {}
+        }
+    }
+    Ok(paths)
+}
+
+/// What a kill at the first record left.
+fn remove_unseen(path: &Path) {
+    let age = fs::symlink_metadata(path).and_then(|stat| stat.modified()).ok().and_then(|time| time.elapsed().ok());
+    if age.is_some_and(|age| age > UNSEEN_FOR) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Takes a journal for oneself; `None` if it is in use, or gone, or of a version that we do not know.
+pub(crate) fn hold(path: &Path) -> io::Result<Option<Held>> {
+    // A lock needs a descriptor that could write.
+    let file = match OpenOptions::new().read(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    if !locks::try_lock(&file)? {
+        return Ok(None);
+    }
+    Ok(read(path)?.map(|journal| Held { journal, file }))
+}
+
+/// `None` for one that is gone meanwhile, or of a version that we do not know.
+fn read(path: &Path) -> io::Result<Option<Written>> {
+    let found = fs::read(path).and_then(|bytes| Ok((bytes, fs::symlink_metadata(path)?)));
+    let (bytes, stat) = match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(mut written) = parse(&bytes) else { return Ok(None) };
+    written.path = path.to_owned();
+    written.id = stem.rsplit('-').next().unwrap_or_default().to_owned();
+    written.written = stat.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Some(written))
+}
+
+fn parse(bytes: &[u8]) -> Option<Written> {
+    let mut records = records(bytes);
+    let header = records.next()?;
+    let [name, version, verb, _process, started] = header.as_slice() else { return None };
+    if name != HEADER.as_bytes() || version != VERSION.as_bytes() {
+        return None;
+    }
+    let verb = String::from_utf8_lossy(verb).into_owned();
+    let mut parsed = Written { verb, started: number(started).unwrap_or(0), ..Written::default() };
+    let mut not = BTreeSet::new();
+    let mut done = BTreeSet::new();
+    let mut inverted = BTreeSet::new();
+    for record in records {
+        let (word, rest) = record.split_first()?;
+        let at = rest.first().and_then(|field| number::<u64>(field));
+        match (word.as_slice(), at) {
+            (b"step" | b"did", Some(at)) => parsed.steps.extend(Step::parse(&rest[1..]).map(|step| Begun {
+                number: at,
+                step,
+                is_done: word == b"did",
+                is_inverted: false,
+            })),
+            (b"done", Some(at)) => drop(done.insert(at)),
+            (b"not", Some(at)) => drop(not.insert(at)),
+            (b"inverted", Some(at)) => drop(inverted.insert(at)),
+            (b"stage", Some(at)) => parsed.stages.extend(stage(at, rest)),
+            (b"made", Some(at)) => {
+                let inode = rest.get(1).and_then(|field| number(field));
+                parsed.stages.iter_mut().filter(|stage| stage.number == at).for_each(|stage| stage.inode = inode);
+            }
+            (b"gone", Some(at)) => parsed.stages.retain(|stage| stage.number != at),
+            (b"undoes", _) => parsed.undoes = rest.first().map(|id| String::from_utf8_lossy(id).into_owned()),
+            (b"end", _) => {
+                let time = rest.get(1).and_then(|field| number(field)).map_or(Duration::ZERO, Duration::from_nanos);
+                parsed.ended = Some((rest.first().is_some_and(|outcome| outcome == b"cancelled"), time));
+            }
+            // A record of a newer program of the same version of the format.
+            _ => {}
+        }
+    }
+    parsed.steps.retain(|begun| !not.contains(&begun.number));
+    for begun in &mut parsed.steps {
+        begun.is_done |= done.contains(&begun.number);
+        begun.is_inverted = inverted.contains(&begun.number);
+    }
+    Some(parsed)
+}
+
+fn stage(number: u64, fields: &[Vec<u8>]) -> Option<Recorded> {
+    let [_, file_system, dir, name, wanted, ..] = fields else { return None };
+    Some(Recorded {
+        number,
+        file_system: String::from_utf8_lossy(file_system).into_owned(),
+        dir: PathBuf::from(OsString::from_vec(dir.clone())),
+        name: CString::new(name.as_slice()).ok()?,
+        wanted: CString::new(wanted.as_slice()).ok()?,
+        inode: None,
+    })
+}
+
+impl Written {
+    /// Whether something is left to undo.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.steps.iter().any(|begun| begun.step.is_change() && !begun.is_inverted)
+    }
+}
+
+impl Held {
+    /// Records that a step was undone.
+    pub(crate) fn inverted(&mut self, step: u64) -> io::Result<()> {
+        self.append(&[b"inverted", step.to_string().as_bytes()])
+    }
+
+    /// Records what became of a step of which only the intention was known.
+    pub(crate) fn settled(&mut self, step: u64, is_done: bool) -> io::Result<()> {
+        self.append(&[if is_done { b"done" } else { b"not" }, step.to_string().as_bytes()])
+    }
+
+    fn append(&mut self, fields: &[&[u8]]) -> io::Result<()> {
+        self.file.write_all(&line(fields))
+    }
+
+    /// Moves it to the history.
+    pub(crate) fn archive(&self) -> io::Result<()> {
+        super::archive(&self.journal.path, &self.journal.id)
+    }
+
+    /// Removes it: it has nothing left to say.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        match fs::remove_file(&self.journal.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            answer => answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn journal() -> Vec<u8> {
+        let mut bytes = line(&[b"fileops-journal", b"1", b"copy", b"77", b"1700000000"]);
+        bytes.extend(line(&[b"stage", b"1", b"ext4:/dev/x", b"/a b\n\xff", b".fileops-abcdefgh-1.part", b"%"]));
+        bytes.extend(line(&[b"made", b"1", b"42"]));
+        bytes
+    }
+
+    #[test]
+    fn a_record_comes_back_byte_for_byte() {
+        let parsed = parse(&journal()).unwrap();
+        assert_eq!((parsed.verb.as_str(), parsed.started), ("copy", 1_700_000_000));
+        assert_eq!(parsed.stages[0].dir.as_os_str().as_bytes(), b"/a b\n\xff");
+        assert_eq!(parsed.stages[0].wanted.as_bytes(), b"%");
+        assert_eq!(parsed.stages[0].inode, Some(42));
+    }
+
+    #[test]
+    fn a_torn_tail_costs_its_record_only() {
+        let whole = journal();
+        let stages = parse(&whole).unwrap().stages;
+        for length in 0..whole.len() {
+            if let Some(parsed) = parse(&whole[..length]) {
+                assert!(parsed.stages.iter().all(|stage| stage.dir == stages[0].dir), "cut at {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stage_that_is_gone_is_not_given_again() {
+        let mut bytes = journal();
+        bytes.extend(line(&[b"gone", b"1"]));
+        assert_eq!(parse(&bytes).unwrap().stages, []);
+    }
+}
