@@ -64,7 +64,7 @@ mod sys;
 pub use conflict::OnConflict;
 pub use error::{Action, Error, Refusal, Result, Shown};
 pub use operation::{OnShortage, Operation, Running, Shortage};
-pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Verify, copy, copy_as};
+pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};

@@ -82,6 +82,12 @@ pub(crate) fn create(parent: impl AsFd, name: &CStr, mode: u32, access: Access) 
     again_making(|| fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)))
 }
 
+/// Opens a file that is there, to read it and to write to it.
+pub(crate) fn existing(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    again(|| fs::openat(&parent, name, flags, Mode::empty()))
+}
+
 /// Creates a file without a name, for `name::link_unnamed`. EOPNOTSUPP, EISDIR or ENOENT where there is no such thing.
 pub(crate) fn create_unnamed(parent: impl AsFd, mode: u32, access: Access) -> io::Result<OwnedFd> {
     let flags = access.flags() | OFlags::TMPFILE | OFlags::CLOEXEC;

@@ -52,6 +52,8 @@ pub(super) struct File {
     pub(super) outgoing: Outgoing,
     /// Its blocks are the source's.
     pub(super) is_clone: bool,
+    /// So many bytes may be there from an interrupted copy.
+    pub(super) begun: u64,
 }
 
 impl File {
@@ -72,6 +74,7 @@ impl File {
             read,
             outgoing,
             is_clone: false,
+            begun: 0,
         }
     }
 
@@ -86,7 +89,17 @@ impl File {
         );
         last.read = Mutex::new(std::mem::take(&mut *lock(&self.read)));
         last.outgoing = self.outgoing.last();
+        last.begun = self.begun;
         Ok(last)
+    }
+
+    /// Of what was begun no more than so many bytes stay.
+    pub(super) fn cut(&mut self, size: u64) -> Visit {
+        if self.begun > size {
+            data::set_length(&self.target, size).map_err(|error| self.error(Action::Write, error))?;
+            self.begun = size;
+        }
+        Ok(())
     }
 
     fn error(&self, action: Action, error: impl Into<io::Error>) -> Stop {
@@ -127,6 +140,10 @@ impl Copying {
     /// Copies everything that could not be cloned, on this worker alone.
     pub(super) fn copy_contents(&self, worker: &mut Worker<Self>, file: &mut File) -> Visit {
         let size = file.stat.size;
+        if file.begun > 0 && (size < worker.buffer.len() as u64 || file.route.source.is_pseudo()) {
+            // A small file is written faster than it is compared.
+            file.cut(0)?;
+        }
         if file.route.source.may_hide_sizes() && (size == 0 || file.route.source.is_pseudo()) {
             file.stat.size = self.copy_until_end(worker, file)?;
             return Ok(());
@@ -259,13 +276,26 @@ impl Copying {
             let next = data::next_data(&file.source, at, span.end).map_err(|error| file.error(Action::Read, error))?;
             let stretch = next.unwrap_or(span.end..span.end);
             self.count(worker, file, stretch.start - at, Duration::ZERO);
+            let hole = at..stretch.start.min(file.begun);
+            if !hole.is_empty() {
+                self.mend(worker, file, hole, true)?;
+            }
             self.copy_data(worker, file, stretch.clone())?;
             at = stretch.end;
         }
         Ok(())
     }
 
+    /// What may be there already is compared first.
     fn copy_data(&self, worker: &mut Worker<Self>, file: &File, span: Range<u64>) -> Visit {
+        let begun = span.start..span.end.min(file.begun.max(span.start));
+        if !begun.is_empty() {
+            self.mend(worker, file, begun.clone(), false)?;
+        }
+        self.copy_new_data(worker, file, begun.end..span.end)
+    }
+
+    fn copy_new_data(&self, worker: &mut Worker<Self>, file: &File, span: Range<u64>) -> Visit {
         let mut at = span.start;
         let mut push = self.push(file, at);
         // What is hashed has to pass through our hands.
@@ -341,12 +371,7 @@ impl Copying {
                 count => count,
             };
             hasher.update(&buffer[..count]);
-            let mut written = 0;
-            while written < count {
-                let offset = at + written as u64;
-                written +=
-                    self.write(worker, file, |target| data::write_at(target, &buffer[written..count], offset))?;
-            }
+            self.write_whole(worker, file, &buffer[..count], at)?;
             at += count as u64;
             let time = begun.elapsed();
             pace.took(time);
@@ -354,6 +379,16 @@ impl Copying {
             push.iter_mut().try_for_each(|push| push.wrote(worker.job(), count as u64))?;
         }
         hasher.end(file, span);
+        Ok(())
+    }
+
+    /// All of some bytes, at `at`.
+    pub(super) fn write_whole(&self, worker: &Worker<Self>, file: &File, bytes: &[u8], at: u64) -> Visit {
+        let mut written = 0;
+        while written < bytes.len() {
+            let offset = at + written as u64;
+            written += self.write(worker, file, |target| data::write_at(target, &bytes[written..], offset))?;
+        }
         Ok(())
     }
 
@@ -384,7 +419,7 @@ impl Copying {
         if worker.job().is_short(shortage)? { Ok(()) } else { Err(file.error(Action::Write, error)) }
     }
 
-    fn count(&self, worker: &Worker<Self>, file: &File, bytes: u64, time: Duration) {
+    pub(super) fn count(&self, worker: &Worker<Self>, file: &File, bytes: u64, time: Duration) {
         add(&worker.counters.bytes, bytes);
         if file.stat.size > LARGE {
             worker.counters.add_large(bytes, time);

@@ -3,6 +3,7 @@
 use super::attributes::{Made, Target};
 use super::names;
 use super::place::{Kind, Place, Staged};
+use super::resume::Adopted;
 use super::spot::made_of;
 use super::{Copying, ReadOnlyDirs, TargetDir};
 use crate::conflict::OnConflict;
@@ -12,7 +13,7 @@ use crate::error::{Action, During, Error, Refusal};
 use crate::progress::add;
 use crate::report::NoteKind;
 use crate::sys::open::{self, Follow};
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name};
 use std::ffi::{CStr, CString};
 use std::io;
@@ -105,7 +106,12 @@ impl Copying {
         target: &Arc<OwnedFd>,
         wanted: CString,
     ) -> Visit<Enter<Place>> {
+        let origin = self.origin(worker, entry, target, None)?;
+        if let Some((staged, found, adopted)) = self.adopt(worker, entry.dir, target, &wanted, &origin) {
+            return self.go_on_in(worker, entry, target, (staged, found.id), adopted);
+        }
         let staged = self.ledger.intend(target, &entry.dir.path(End::Target), &wanted);
+        self.ledger.comes_from(&staged, &origin);
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
         let give_up = |error: io::Error, action| {
@@ -139,6 +145,28 @@ impl Copying {
         let mut place = Place::new(Kind::Fresh);
         let side = Side::staged(staged.name().to_owned(), wanted);
         place.stage = Some(staged);
+        Ok(Enter::Into(place, Some(side)))
+    }
+
+    /// Into the stage of an interrupted copy.
+    fn go_on_in(
+        &self,
+        worker: &Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+        (staged, id): (Arc<Staged>, Id),
+        adopted: Adopted,
+    ) -> Visit<Enter<Place>> {
+        let opened = self.open_up(worker, target, staged.name(), id);
+        opened.during(Action::Open, || staged.shown())?;
+        // Whether the file system has modes of its own was found out by the copy that began.
+        entry.dir.data.route().own_modes();
+        self.unfinished.fetch_add(1, Relaxed);
+        let mut place = Place::new(Kind::Fresh);
+        let side = Side::staged(staged.name().to_owned(), staged.wanted.clone());
+        place.stage = Some(staged);
+        place.adopted = Some(adopted);
+        place.was_touched.store(true, Relaxed);
         Ok(Enter::Into(place, Some(side)))
     }
 
@@ -246,7 +274,7 @@ fn is_gone(removed: io::Result<()>) -> bool {
 }
 
 /// A file system without modes leaves a stage as it is.
-fn ignore_refusal(error: io::Error) -> io::Result<()> {
+pub(super) fn ignore_refusal(error: io::Error) -> io::Result<()> {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS) => Ok(()),
         _ => Err(error),

@@ -8,7 +8,9 @@ use super::durable::Settled;
 use super::links::{Claim, First};
 use super::names;
 use super::place::{self, Draft, Place, Replacement, Spot};
+use super::resume::Found;
 use super::route::Route;
+use super::spot::made_of;
 use super::verify::Stretch;
 use crate::conflict::OnConflict;
 use crate::control::lock;
@@ -84,21 +86,36 @@ impl Copying {
     ) -> Visit {
         let dir = entry.dir;
         let target_dir = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
+        let found = self.find(worker, entry, &target_dir, &spot, &stat)?;
+        if let Found::Whole = found {
+            return self.was_whole(worker, entry, spot.name(), &stat);
+        }
         let is_own = dir.data.born.get().is_some_and(|&born| born == (stat.uid, stat.gid));
         // What will belong to somebody else is nobody's to read before it does.
         let mode = stat.permissions() & if is_own { 0o777 } else { 0o700 };
-        let (draft, target) = {
+        let (draft, target, begun) = if let Found::Part(draft, target, begun) = found {
+            (draft, target, Some(begun))
+        } else {
             let access = if self.is_verifying() { Access::ReadWrite } else { Access::Write };
             let make = || Draft::file(&self.ledger, dir, Arc::clone(&target_dir), &spot, (mode, access), stat.size);
-            match make() {
+            let (draft, target) = match make() {
                 Err(error) if matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE)) => worker
                     .open(|| make().map_err(|error| error.source))
                     .during(Action::Create, || dir.path_of(End::Target, spot.name()))?,
                 made => made?,
-            }
+            };
+            self.record_origin(worker, entry, &target_dir, &spot, (&draft, &stat))?;
+            self.made_in_adopted(dir, Stat::of(&target), stat.id);
+            (draft, target, None)
         };
-        let made = self.made(dir, &target, mode).during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
+        let made = match begun {
+            Some(_) => made_of(&target),
+            None => self.made(dir, &target, mode),
+        };
+        let made = made.during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
         let mut file = File::new((dir, entry.name), (source, target), stat, route);
+        file.begun = begun.unwrap_or(0);
+        file.cut(stat.size)?;
         if self.clone(worker, &mut file)? {
             return self.finish_file(worker, file, spot, draft, made);
         }
@@ -238,12 +255,14 @@ impl Copying {
         let dir = entry.dir;
         let target = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
         let path = || dir.path_of(End::Target, spot.name());
+        self.clear_way(entry, &target, spot.name(), stat.id)?;
         let made = |draft: &Draft| -> io::Result<Made> {
             let name = draft.name().expect("a link has a name");
             let now = Stat::at(&*target, &name)?;
             if !dir.data.is_fresh() {
                 self.placed(now.id);
             }
+            self.made_in_adopted(dir, Ok(now), stat.id);
             Ok(Made { owner: (now.uid, now.gid), mode: now.permissions() })
         };
         let mode = stat.permissions() & 0o700;

@@ -9,6 +9,7 @@ mod files;
 mod links;
 mod names;
 mod place;
+mod resume;
 mod route;
 mod scan;
 mod spot;
@@ -16,6 +17,8 @@ mod verify;
 mod visitor;
 
 pub use durable::Durability;
+pub use resume::Resume;
+pub(crate) use resume::asked;
 pub use verify::Verify;
 
 use super::{remove, source};
@@ -32,6 +35,7 @@ use crate::sys::{name, open, process};
 use durable::Waiting;
 use links::Links as LinkGroups;
 use place::Ledger;
+use resume::Interrupted;
 use route::Routes;
 use scan::Scan;
 use std::collections::HashSet;
@@ -157,6 +161,7 @@ struct Options {
     durability: Option<Durability>,
     verify: Verify,
     bandwidth: Option<u64>,
+    resume: Resume,
 }
 
 impl Copy {
@@ -173,6 +178,7 @@ impl Copy {
             durability: None,
             verify: Verify::default(),
             bandwidth: None,
+            resume: Resume::default(),
         };
         Copy { sources, destination, options, pool: None }
     }
@@ -280,6 +286,7 @@ struct Copying {
     unfinished: AtomicU64,
     durability: Durability,
     waiting: Waiting,
+    interrupted: Interrupted,
 }
 
 /// Where everything goes.
@@ -294,6 +301,7 @@ struct TargetDir {
 fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>, pool: &Pool) -> Report {
     let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
+    job.journal.asked(&resume::words(&sources, &destination, &options));
     let copying = Copying::new(sources.clone(), destination, options, job);
     let scan = Scan::start(sources, follow, &copying.target, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
@@ -417,6 +425,7 @@ impl Copying {
             unfinished: AtomicU64::new(0),
             durability,
             waiting: Waiting::default(),
+            interrupted: Interrupted::look(options.resume),
         }
     }
 
@@ -460,7 +469,7 @@ impl Copying {
         for staged in self.ledger.left() {
             let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());
-            if keeps && is_dir {
+            if keeps && is_dir && !staged.is_doubtful() {
                 staged.finish();
                 // Where somebody took the name, it stays under ours.
                 if staged.publish(&staged.wanted).is_ok() {

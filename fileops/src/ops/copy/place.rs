@@ -2,11 +2,12 @@
 //! name of ours until they are whole.
 
 use super::names;
+use super::resume::Adopted;
 use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::Stage;
+use crate::journal::{Origin, Recorded, Stage};
 use crate::operation::Job;
 use crate::sys::open::Access;
 use crate::sys::stat::{Id, Stat};
@@ -36,6 +37,8 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
+    /// It was there already, in the stage of an interrupted copy.
+    pub(super) adopted: Option<Adopted>,
     /// It waits to be made durable, with the new names in it.
     pub(super) is_unsynced: AtomicBool,
 }
@@ -51,7 +54,8 @@ pub(super) enum Kind {
 impl Place {
     pub(super) fn new(kind: Kind) -> Place {
         let (root_name, stage, route, born, inherits, replacements, was_touched, is_unsynced) = Default::default();
-        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, is_unsynced }
+        let adopted = None;
+        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, adopted, is_unsynced }
     }
 
     pub(super) fn route(&self) -> &Arc<Route> {
@@ -118,6 +122,11 @@ impl Staged {
         self.is_doubtful.load(Relaxed)
     }
 
+    /// It is not removed by us: nobody knows whose it is.
+    pub(super) fn is_left(&self) {
+        self.is_doubtful.store(true, Relaxed);
+    }
+
     /// Gives it a name, which must be free. A reply can be lost: what has the name then tells.
     pub(super) fn publish(&self, name: &CStr) -> io::Result<()> {
         let renamed = name::rename_new(&*self.dir, self.name(), &*self.dir, name);
@@ -155,11 +164,36 @@ impl Ledger {
     pub(super) fn intend(&self, dir: &Arc<OwnedFd>, path: &Path, wanted: &CStr) -> Arc<Staged> {
         let journal = &self.job.journal;
         let stage = journal.stage(&journal.dir(&**dir, path), wanted);
+        self.keep(stage, dir, path, wanted)
+    }
+
+    fn keep(&self, stage: Stage, dir: &Arc<OwnedFd>, path: &Path, wanted: &CStr) -> Arc<Staged> {
         let (dir, path) = (Arc::clone(dir), path.to_owned());
         let (id, source, is_doubtful) = Default::default();
         let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
+    }
+
+    /// Records that the stage of an interrupted operation is this one's from now on.
+    pub(super) fn adopt(
+        &self,
+        dir: &Arc<OwnedFd>,
+        path: &Path,
+        found: &Recorded,
+        id: Id,
+        origin: &Origin,
+    ) -> Arc<Staged> {
+        let stage = self.job.journal.adopt(found, id, origin);
+        let staged = self.keep(stage, dir, path, &found.wanted);
+        let _ = staged.id.set(id);
+        lock(&self.ids).insert(id);
+        staged
+    }
+
+    /// Records where a stage comes from.
+    pub(super) fn comes_from(&self, staged: &Staged, origin: &Origin) {
+        self.job.journal.origin(&staged.stage, origin);
     }
 
     /// Records which file a stage is.
@@ -266,6 +300,24 @@ impl Draft {
                 let error = names::explained(error, spot.name(), node.data.route().target);
                 Err(Error::new(action, node.path_of(End::Target, spot.name()), error))
             }
+        }
+    }
+
+    /// A file of an adopted stage of its own.
+    pub(super) fn adopted(ledger: &Arc<Ledger>, staged: Arc<Staged>) -> Draft {
+        Draft { dir: Arc::clone(&staged.dir), on_disk: OnDisk::Staged(Arc::clone(ledger), staged) }
+    }
+
+    /// A file in an adopted stage.
+    pub(super) fn in_stage(dir: &Arc<OwnedFd>, name: &CStr) -> Draft {
+        Draft { dir: Arc::clone(dir), on_disk: OnDisk::Final(name.to_owned()) }
+    }
+
+    /// The stage that it is.
+    pub(super) fn staged(&self) -> Option<&Arc<Staged>> {
+        match &self.on_disk {
+            OnDisk::Staged(_, staged) => Some(staged),
+            _ => None,
         }
     }
 

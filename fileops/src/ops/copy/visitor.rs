@@ -5,6 +5,7 @@ use super::directories::into_itself;
 use super::files::prepare;
 use super::names;
 use super::place::{Kind, Place};
+use super::resume::NOBODYS;
 use super::{Copying, Destination, Links};
 use crate::control::lock;
 use crate::engine::{End, Enter, Entry, Node, Root, Side, Stop, Visit, Visitor, Worker};
@@ -114,11 +115,21 @@ impl Visitor for Copying {
             let name = self.name_at_target(worker, entry)?;
             let path = || entry.dir.path_of(End::Target, &name);
             let explained = |error| names::explained(error, &name, entry.dir.data.route().target);
-            self.persist(worker, entry.dir, |_| {
-                Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
-            })?;
+            let adopted = entry.dir.data.adopted;
+            let is_there = match adopted {
+                Some(_) => self.persist(worker, entry.dir, |worker| self.adopt_dir(worker, entry, &target, &name))?,
+                None => false,
+            };
+            if !is_there {
+                self.persist(worker, entry.dir, |_| {
+                    Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
+                })?;
+                self.made_in_adopted(entry.dir, Stat::at(&*target, &name), NOBODYS);
+            }
             self.unfinished.fetch_add(1, Relaxed);
             let mut place = Place::new(Kind::Fresh);
+            place.adopted = adopted.filter(|_| is_there);
+            place.was_touched.store(is_there, Relaxed);
             place.born = Arc::clone(&entry.dir.data.born);
             return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
         }
@@ -167,6 +178,9 @@ impl Visitor for Copying {
 
     fn close_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         self.replace_waiting(worker, dir, 0);
+        if dir.data.adopted.is_some() {
+            self.set_aside(worker, dir)?;
+        }
         if dir.data.is_fresh() && dir.data.stage.is_none() {
             let mode = self.mode_of(dir);
             // Its entries must still be reachable for us: a mode that keeps its owner out comes when they are done.
