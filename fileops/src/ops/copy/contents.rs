@@ -1,9 +1,9 @@
 //! The contents of one file: cloned, copied by the kernel, or read and written, in steps short enough for a cancel.
 
 use super::Copying;
-use super::durable::{Outgoing, Push};
 use super::place::{Draft, Place, Spot};
 use super::route::Route;
+use super::settling::{Outgoing, Push};
 use super::verify::Stretch;
 use crate::control::lock;
 use crate::engine::{End, Node, Stop, Visit, Worker};

@@ -1,9 +1,9 @@
 //! Directories: merged with what is there, or made under a name of ours and published when they are whole.
 
+use super::adopted::Adopted;
 use super::attributes::{Made, Target};
 use super::names;
 use super::place::{Kind, Place, Staged};
-use super::resume::Adopted;
 use super::spot::made_of;
 use super::{Copying, ReadOnlyDirs, TargetDir};
 use crate::conflict::OnConflict;

@@ -1,24 +1,27 @@
 //! Copying: the options, and what happens before and after the walk. `visitor` does the entries.
 
+mod adopted;
+mod asked;
 mod attributes;
 mod compare;
 mod contents;
 mod directories;
-mod durable;
 mod files;
 mod links;
+mod mend;
 mod names;
 mod place;
 mod resume;
 mod route;
 mod scan;
+mod settling;
 mod spot;
 mod verify;
 mod visitor;
 
-pub use durable::Durability;
+pub(crate) use asked::asked;
 pub use resume::Resume;
-pub(crate) use resume::asked;
+pub use settling::Durability;
 pub use verify::Verify;
 
 use super::{remove, source};
@@ -32,12 +35,12 @@ use crate::sys::mount::{self, Medium};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
-use durable::Waiting;
 use links::Links as LinkGroups;
 use place::Ledger;
 use resume::Interrupted;
 use route::Routes;
 use scan::Scan;
+use settling::Waiting;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
@@ -301,7 +304,7 @@ struct TargetDir {
 fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>, pool: &Pool) -> Report {
     let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
-    job.journal.asked(&resume::words(&sources, &destination, &options));
+    job.journal.asked(&asked::words(&sources, &destination, &options));
     let copying = Copying::new(sources.clone(), destination, options, job);
     let scan = Scan::start(sources, follow, &copying.target, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
@@ -405,7 +408,7 @@ fn have_one_target(sources: &[PathBuf]) -> bool {
 
 impl Copying {
     fn new(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>) -> Copying {
-        let durability = options.durability.unwrap_or_else(|| durable::for_medium(destination.path()));
+        let durability = options.durability.unwrap_or_else(|| settling::for_medium(destination.path()));
         job.meter.device.is_counted.store(durability == Durability::Device, Relaxed);
         Copying {
             sources,

@@ -1,8 +1,8 @@
 //! Where copies go: straight into a directory of our own that nobody sees yet, or beside what is there already, under a
 //! name of ours until they are whole.
 
+use super::adopted::Adopted;
 use super::names;
-use super::resume::Adopted;
 use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
