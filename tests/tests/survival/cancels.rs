@@ -15,6 +15,9 @@ use crate::{alone, errnos, finish, has_note, journals, stages, uncached, wait_un
 
 const SOURCE: &str = "top/one=hello top/two#9000 top/fresh#5000 top/dir/three=inside top/dir/deep/four#9000 top/link->one top/same=>top/one";
 
+/// What is in it.
+const ENTRIES: u64 = 10;
+
 /// Copies and cancels while the destination works on its `n`-th request; `false` if there was none.
 fn cancelled_at(n: u64, source: &Path, target: &FaultFs, into: &Path, rule: OnCancel) -> (Report, bool) {
     let (reached, is_reached) = channel();
@@ -59,7 +62,9 @@ fn at_every_request(old: &str, rule: OnCancel, check: impl Fn(&Report, &Path, &P
         make(&backing, old);
         let (report, is_cancelled) = cancelled_at(n, source.root(), &target, &into, rule);
         let at = format!("cancelled at {n}: {report:?}");
-        assert_eq!(report.outcome, if is_cancelled { Outcome::Cancelled } else { Outcome::Done }, "{at}");
+        // A cancel can come too late.
+        let is_done = report.outcome == Outcome::Done;
+        assert!(is_done == !is_cancelled || (is_done && report.entries == ENTRIES), "{at}");
         assert_eq!(errnos(&report), [], "{at}");
         assert_eq!((stages(&backing), journals()), (vec![], vec![]), "{at}");
         check_whole(source.root(), &backing, old, &at);
@@ -219,7 +224,8 @@ fn no_file_is_replaced_after_the_cancel_of_many_that_wait_for_it() {
     let new = new.count();
     // The one that was being replaced may be.
     assert!((4..=5).contains(&new) && new as u64 == report.files, "{new}, {report:?}");
-    assert!(target.count(Op::Rename) <= 1);
+    // It takes the name, and the old one goes to be kept.
+    assert!(target.count(Op::Rename) <= 2);
     assert_eq!((stages(target.backing()), journals()), (vec![], vec![]));
 }
 
