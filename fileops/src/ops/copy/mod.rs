@@ -14,7 +14,7 @@ mod scan;
 mod spot;
 mod visitor;
 
-use super::{remove, source, steps};
+use super::{remove, source, steps, undo};
 use crate::conflict::{OnConflict, Undoable};
 use crate::control::lock;
 use crate::engine::{self, Engine, GRACE, Workers};
@@ -288,7 +288,7 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
     }
-    job.journal.finish(is_over && left.is_empty(), outcome == Outcome::Cancelled);
+    undo::finish(job, pool, is_over && left.is_empty(), outcome == Outcome::Cancelled);
     if let Some(error) = job.journal.take_error() {
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
     }
@@ -306,7 +306,6 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
             engine.visitor.clean_up(&job, &pool, outcome, &removed);
             engine.visitor.ledger.seal();
             steps::put_back_times(&job);
-            job.kept.tidy();
             job.control.wake_all();
         }
     };

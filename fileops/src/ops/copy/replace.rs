@@ -113,7 +113,10 @@ impl Draft {
         let journal = &ledger.job.journal;
         match (replaced, keeping) {
             (Replaced::Done, keeping) => {
-                keeping.into_iter().for_each(|keeping| journal.done(keeping.pending));
+                if let Some(keeping) = keeping {
+                    journal.done(keeping.pending);
+                    ledger.job.kept.add(old.allocated);
+                }
                 Ok(())
             }
             (Replaced::Dropped(error), keeping) => {
