@@ -58,6 +58,7 @@ mod ops;
 mod pool;
 mod progress;
 mod report;
+mod schedule;
 mod sys;
 
 pub use conflict::OnConflict;
@@ -70,3 +71,4 @@ pub use ops::recover::{Leftover, leftovers, search};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
+pub use schedule::{OperationId, Schedule, Scheduled, Scheduler, scheduler};
