@@ -44,11 +44,12 @@ impl Operation {
     ) -> Operation {
         let worker = Arc::clone(&job);
         let call = move || {
-            worker.meter.begin();
-            let report = match worker.control.is_cancelled() {
-                // It was cancelled while it waited.
-                true => worker.report(Outcome::Cancelled),
-                false => run(Arc::clone(&worker)),
+            let report = if worker.control.is_cancelled() {
+                // While it waited.
+                worker.report(Outcome::Cancelled)
+            } else {
+                worker.meter.begin();
+                run(Arc::clone(&worker))
             };
             worker.is_done.store(true, Ordering::Release);
             report

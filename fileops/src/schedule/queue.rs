@@ -134,7 +134,10 @@ fn excludes<T>(schedule: Schedule, one: &Member<T>, other: &Member<T>) -> bool {
         Schedule::OneAtATime => one.is_queued && other.is_queued,
         Schedule::PerDevice => {
             let share_device = one.devices.iter().any(|device| other.devices.contains(device));
-            share_device && !one.weight.is_small_beside(other.weight) && !other.weight.is_small_beside(one.weight)
+            // Of one ahead that nothing is known of yet, as its sources hang or are many, no small one waits to learn more.
+            let is_vague = other.turn == Turn::Waiting && other.weight == Weight::default();
+            let ahead = if is_vague { Weight::at_least(u64::MAX) } else { other.weight };
+            share_device && !one.weight.is_small_beside(ahead) && !other.weight.is_small_beside(one.weight)
         }
     }
 }
@@ -247,6 +250,18 @@ mod tests {
         // A small one that runs holds up no long one either.
         queue.remove(ids[0]);
         assert_eq!(begun(&mut queue), [ids[1]]);
+    }
+
+    #[test]
+    fn a_small_one_does_not_wait_for_one_ahead_to_be_looked_at() {
+        let (mut queue, ids) = queue("a a a");
+        begun(&mut queue);
+        queue.get_mut(ids[0]).unwrap().weight = Weight::at_least(1000 * MIB);
+        queue.get_mut(ids[2]).unwrap().weight = Weight::whole(MIB);
+        assert_eq!(begun(&mut queue), [ids[2]]);
+        queue.remove(ids[0]);
+        // Of what nothing is known is not long for that: it goes beside no small one.
+        assert_eq!(begun(&mut queue), []);
     }
 
     #[test]
