@@ -6,7 +6,7 @@ use crate::journal::Journal;
 use crate::pool::{Pool, Task};
 use crate::progress::{Meter, Phase, Progress};
 use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
-use crate::schedule::{OperationId, Uses, scheduler};
+use crate::schedule::{OperationId, Uses, Who, scheduler};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -54,7 +54,8 @@ impl Operation {
             worker.is_done.store(true, Ordering::Release);
             report
         };
-        let task = scheduler().start((job.id, job.verb, &job.control), uses, pool, call);
+        let who = Who { id: job.id, verb: job.verb, control: &job.control, meter: &job.meter };
+        let task = scheduler().start(who, uses, pool, call);
         Operation { job, task }
     }
 
@@ -206,7 +207,7 @@ pub(crate) struct Job {
     id: OperationId,
     verb: &'static str,
     pub(crate) control: Arc<Control>,
-    pub(crate) meter: Meter,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) on_shortage: OnShortage,
     /// What is done, on disk.
     pub(crate) journal: Journal,
@@ -235,7 +236,7 @@ impl Job {
             id: OperationId::next(),
             verb,
             control: Arc::default(),
-            meter: Meter::new(),
+            meter: Arc::new(Meter::new()),
             on_shortage,
             journal: Journal::new(verb),
             failures: Mutex::default(),
@@ -407,5 +408,43 @@ impl Job {
     /// A pause of the worker's own, which a cancel ends.
     pub(crate) fn sleep(&self, time: Duration) -> Result<(), Cancelled> {
         self.control.wait(For::Change, Some(time), || None::<()>).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{Effort, Schedule};
+
+    fn start(run: impl FnOnce(Arc<Job>) -> Report + Send + 'static) -> Operation {
+        let uses = Uses { sources: Vec::new(), target: None, effort: Effort::Names };
+        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), uses, run)
+    }
+
+    #[test]
+    fn one_that_panics_gives_its_place_back() {
+        scheduler().set_schedule(Schedule::OneAtATime);
+        let (go, hold) = std::sync::mpsc::channel::<()>();
+        let panics = start(move |_| {
+            let _ = hold.recv();
+            panic!("on purpose")
+        });
+        let next = start(|job| job.report(Outcome::Done));
+        assert!(next.is_waiting());
+        drop(go);
+        assert_eq!(panics.wait().failures.len(), 1);
+        assert!(next.wait().is_complete());
+        scheduler().set_schedule(Schedule::default());
+    }
+
+    #[test]
+    fn without_threads_nobody_waits_for_who_is_not_polled() {
+        let pool = Pool::without_threads();
+        let job = || Job::new("test", OnShortage::Warn);
+        let uses = || Uses { sources: vec!["/".into()], target: None, effort: Effort::Contents };
+        let first = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
+        let second = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
+        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&one.id)));
+        assert!(second.wait().is_complete() && first.wait().is_complete());
     }
 }

@@ -168,6 +168,12 @@ impl Pool {
         self.shared.runtime.is_some()
     }
 
+    /// Where the process may not have threads.
+    #[cfg(test)]
+    pub(crate) fn without_threads() -> Pool {
+        Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default() }) }
+    }
+
     fn submit(&self, path: &Path, job: Job) {
         let lane = {
             let mut lanes = lock(&self.shared.lanes);
@@ -395,7 +401,7 @@ mod tests {
 
     #[test]
     fn without_threads_the_caller_makes_the_call() {
-        let pool = Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default() }) };
+        let pool = Pool::without_threads();
         let here = std::thread::current().id();
         assert_eq!(block_on(pool.run(move || std::thread::current().id() == here)), Ok(true));
     }

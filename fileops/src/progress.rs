@@ -207,6 +207,12 @@ impl Meter {
         self.started.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 
+    /// Grows with all that is done.
+    pub(crate) fn work(&self) -> u64 {
+        let sums = self.sums();
+        sums.entries + sums.passed + sums.bytes
+    }
+
     pub(crate) fn sums(&self) -> Sums {
         let mut sums = Sums::default();
         for worker in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {

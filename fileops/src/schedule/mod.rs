@@ -2,21 +2,24 @@
 //!
 //! The devices are the machine's, so there is one scheduler for the process ([`scheduler`]). An operation gets in line when
 //! it is started, and has no thread before its turn comes: a thousand that wait cost a thousand small records. `queue`
-//! knows who goes before whom, `device` what is slow, `weight` what is small; here is what happens then.
+//! knows who goes before whom, `device` what is slow, `weight` what is small, `watch` what stands still; here is what
+//! happens then.
 
 mod device;
 mod queue;
+mod watch;
 mod weight;
 
 use crate::control::{Control, State, lock};
 use crate::pool::{Pool, Prepared, Task};
-use crate::progress::Phase;
+use crate::progress::{Meter, Phase};
 use device::Devices;
 use queue::{Member, Queue, Turn};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 use weight::Weight;
 
 /// When operations start.
@@ -98,14 +101,27 @@ impl Uses {
     }
 }
 
+/// An operation that is to start.
+pub(crate) struct Who<'a> {
+    pub(crate) id: OperationId,
+    pub(crate) verb: &'static str,
+    pub(crate) control: &'a Arc<Control>,
+    pub(crate) meter: &'a Arc<Meter>,
+}
+
 /// What is told and kept of an operation as long as it is not over.
 struct Held {
     verb: &'static str,
     control: Arc<Control>,
+    meter: Arc<Meter>,
     uses: Arc<Uses>,
     pool: Pool,
     /// The operation itself, until it begins.
     call: Option<Prepared>,
+    /// What was last seen of its work, and when that was new.
+    seen: (u64, Instant),
+    /// When the look at its sources began.
+    looked: Option<Instant>,
 }
 
 /// Gives its place back when the operation is over: done, cancelled, panicked or never made.
@@ -121,6 +137,7 @@ impl Drop for Place {
 pub struct Scheduler {
     queue: Mutex<Queue<Held>>,
     devices: Mutex<Devices>,
+    is_watched: AtomicBool,
 }
 
 /// The scheduler of this process.
@@ -138,7 +155,11 @@ pub struct Scheduler {
 /// ```
 pub fn scheduler() -> &'static Scheduler {
     static SCHEDULER: OnceLock<Scheduler> = OnceLock::new();
-    SCHEDULER.get_or_init(|| Scheduler { queue: Mutex::default(), devices: Mutex::default() })
+    SCHEDULER.get_or_init(|| Scheduler {
+        queue: Mutex::default(),
+        devices: Mutex::default(),
+        is_watched: AtomicBool::new(false),
+    })
 }
 
 impl Scheduler {
@@ -208,11 +229,12 @@ impl Scheduler {
     /// Makes a call when its turn comes.
     pub(crate) fn start<T: Send + 'static>(
         &self,
-        (id, verb, control): (OperationId, &'static str, &Arc<Control>),
+        who: Who<'_>,
         uses: Uses,
         pool: &Pool,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Task<T> {
+        let id = who.id;
         let devices = lock(&self.devices).slow(&uses);
         let known = Weight::known(&uses);
         let place = Place(id);
@@ -226,13 +248,17 @@ impl Scheduler {
             devices,
             weight: known.unwrap_or_default(),
             is_looked_at: known.is_some(),
+            is_still: false,
             is_queued: uses.effort != Effort::Nothing,
             held: Held {
-                verb,
-                control: Arc::clone(control),
+                verb: who.verb,
+                control: Arc::clone(who.control),
+                meter: Arc::clone(who.meter),
                 uses: Arc::new(uses),
                 pool: pool.clone(),
                 call: Some(call),
+                seen: (0, Instant::now()),
+                looked: None,
             },
         };
         // Without threads an operation runs when it is polled: it can wait for nobody who waits for that too.
@@ -315,16 +341,20 @@ impl Scheduler {
         begun
     }
 
+    /// Finds out about those that wait and those they wait for, as long as anybody waits.
     fn look(&self) {
         let wanted: Vec<_> = {
             let mut queue = lock(&self.queue);
-            let wanted = queue.take_unknown().into_iter();
-            wanted
-                .filter_map(|id| {
-                    let held = &queue.get_mut(id)?.held;
-                    Some((id, Arc::clone(&held.uses), held.pool.clone()))
-                })
-                .collect()
+            if !queue.has_waiting() {
+                return;
+            }
+            let unknown = queue.take_unknown().into_iter();
+            let wanted = unknown.filter_map(|id| {
+                let held = &mut queue.get_mut(id)?.held;
+                held.looked = Some(Instant::now());
+                Some((id, Arc::clone(&held.uses), held.pool.clone()))
+            });
+            wanted.collect()
         };
         for (id, uses, pool) in wanted {
             if pool.has_threads() {
@@ -332,12 +362,15 @@ impl Scheduler {
                 weight::look(id, &uses, groups, &pool);
             }
         }
+        watch::start(self);
     }
 }
 
 /// Gives an operation its devices, and what there is to begin if it has not begun before.
 fn begin(member: &mut Member<Held>) -> Option<Prepared> {
     member.turn = Turn::Running;
+    member.is_still = false;
+    member.held.seen.1 = Instant::now();
     member.held.control.resume();
     member.held.call.take()
 }

@@ -23,6 +23,8 @@ pub(super) struct Member<T> {
     pub(super) weight: Weight,
     /// Whether it was looked how much it has before it, or is being looked.
     pub(super) is_looked_at: bool,
+    /// Whether it has its devices and has long done nothing with them.
+    pub(super) is_still: bool,
     /// Whether it goes in line at all.
     pub(super) is_queued: bool,
     pub(super) held: T,
@@ -68,6 +70,11 @@ impl<T> Queue<T> {
         let at = (0..self.members.len()).find(is_next)?;
         self.members[at].turn = Turn::Running;
         Some(&mut self.members[at])
+    }
+
+    /// Whether anybody waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.members.iter().any(|member| member.turn == Turn::Waiting)
     }
 
     /// How many go before one that waits; `None` for all others.
@@ -118,7 +125,7 @@ impl<T> Queue<T> {
     fn before(&self, at: usize) -> impl Iterator<Item = &Member<T>> {
         let (member, schedule) = (&self.members[at], self.schedule);
         let is_before = move |&(other_at, other): &(usize, &Member<T>)| match other.turn {
-            Turn::Running => other_at != at,
+            Turn::Running => other_at != at && !other.is_still,
             Turn::Waiting => other_at < at,
             Turn::Paused => false,
         };
@@ -134,10 +141,7 @@ fn excludes<T>(schedule: Schedule, one: &Member<T>, other: &Member<T>) -> bool {
         Schedule::OneAtATime => one.is_queued && other.is_queued,
         Schedule::PerDevice => {
             let share_device = one.devices.iter().any(|device| other.devices.contains(device));
-            // Of one ahead that nothing is known of yet, as its sources hang or are many, no small one waits to learn more.
-            let is_vague = other.turn == Turn::Waiting && other.weight == Weight::default();
-            let ahead = if is_vague { Weight::at_least(u64::MAX) } else { other.weight };
-            share_device && !one.weight.is_small_beside(ahead) && !other.weight.is_small_beside(one.weight)
+            share_device && !one.weight.is_small_beside(other.weight) && !other.weight.is_small_beside(one.weight)
         }
     }
 }
@@ -158,7 +162,16 @@ mod tests {
     fn add(queue: &mut Queue<()>, devices: &str) -> OperationId {
         let devices = devices.chars().map(|name| name.to_string().into()).collect();
         let (id, weight, turn) = (OperationId::next(), Weight::default(), Turn::Waiting);
-        queue.add(Member { id, turn, devices, weight, is_looked_at: false, is_queued: true, held: () });
+        queue.add(Member {
+            id,
+            turn,
+            devices,
+            weight,
+            is_looked_at: false,
+            is_still: false,
+            is_queued: true,
+            held: (),
+        });
         id
     }
 
@@ -253,15 +266,11 @@ mod tests {
     }
 
     #[test]
-    fn a_small_one_does_not_wait_for_one_ahead_to_be_looked_at() {
-        let (mut queue, ids) = queue("a a a");
+    fn one_that_stands_still_holds_up_nobody() {
+        let (mut queue, ids) = queue("a a");
         begun(&mut queue);
-        queue.get_mut(ids[0]).unwrap().weight = Weight::at_least(1000 * MIB);
-        queue.get_mut(ids[2]).unwrap().weight = Weight::whole(MIB);
-        assert_eq!(begun(&mut queue), [ids[2]]);
-        queue.remove(ids[0]);
-        // Of what nothing is known is not long for that: it goes beside no small one.
-        assert_eq!(begun(&mut queue), []);
+        queue.get_mut(ids[0]).unwrap().is_still = true;
+        assert_eq!(begun(&mut queue), [ids[1]]);
     }
 
     #[test]

@@ -31,8 +31,8 @@ const ENTRY: u64 = 256 << 10;
 /// More need not be known of anything.
 const ENOUGH: u64 = TIMES * SMALL;
 
-/// A look that takes longer than this has found something long.
-const LONG_ENOUGH: Duration = Duration::from_secs(2);
+/// A look that takes longer than this has found something long, or what never answers.
+pub(super) const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 /// Each level holds a descriptor.
 const DEEPEST: usize = 32;
@@ -51,6 +51,10 @@ impl Weight {
 
     pub(super) const fn at_least(weight: u64) -> Weight {
         Weight { at_least: weight, is_whole: false }
+    }
+
+    pub(super) fn is_unknown(self) -> bool {
+        self == Weight::default()
     }
 
     /// What is known without a look.

@@ -88,3 +88,15 @@ fn the_future_of_one_that_waits_is_woken_when_it_is_over() {
     assert!(waiter.join().expect("no panic").is_complete());
     assert!(exists(&device, "second"));
 }
+
+#[test]
+fn one_that_stands_still_for_long_holds_up_nobody() {
+    alone!();
+    require_fuse!();
+    let busy = Busy::new("second");
+    let second = busy.copy("second");
+    assert_waits(&second, 1);
+    complete(second);
+    assert!(exists(&busy.device, "second") && !busy.first.is_done());
+    busy.release();
+}

@@ -103,8 +103,8 @@ fn complete(operation: Operation) {
 #[track_caller]
 fn finish(operation: Operation) -> Report {
     let (send, receive) = channel();
-    thread::spawn(move || send.send(operation.wait()));
-    receive.recv_timeout(LONG).expect("the operation does not end")
+    thread::spawn(move || send.send(Box::new(operation.wait())).is_ok());
+    *receive.recv_timeout(LONG).expect("the operation does not end")
 }
 
 #[track_caller]

@@ -116,8 +116,9 @@ fn two_devices_crosswise_do_not_lock_up() {
             copy(&two, "from-two", &two),
             copy(&one, "from-one", &one),
         ];
+        // The third could have its one device, but somebody is in line for that before it.
         thread::sleep(MOMENT / 10);
-        assert!(others[..2].iter().all(|other| other.progress().phase == Phase::Waiting));
+        assert!(others.iter().all(|other| other.progress().phase == Phase::Waiting));
         one.clear();
         one.release();
         complete(first);

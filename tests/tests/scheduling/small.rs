@@ -63,6 +63,7 @@ fn of_two_small_copies_one_goes_at_a_time() {
     let one = long.copy("one");
     assert!(long.device.wait_hanging(2, LONG));
     let two = long.copy("two");
+    wait_until("it waits for the other small one only", || two.progress().place == Some(1));
     assert_waits(&two, 1);
     long.device.release();
     complete(one);
@@ -112,7 +113,7 @@ fn one_whose_sources_hang_waits_in_order_and_can_be_cancelled() {
     let stuck = fileops::copy([hanging.path().join("file")], long.device.path()).start();
     assert!(hanging.wait_hanging(1, LONG));
     assert_waits(&stuck, 1);
-    // Nobody waits for what is looked at there.
+    // It counts as long in the end, though nobody knows.
     complete(long.copy("small"));
     stuck.cancel();
     assert!(stuck.is_done());
