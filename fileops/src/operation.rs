@@ -3,6 +3,7 @@
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
 use crate::journal::Journal;
+use crate::kept::Kept;
 use crate::pool::{Pool, Task};
 use crate::progress::{Meter, Phase, Progress};
 use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
@@ -211,6 +212,8 @@ pub(crate) struct Job {
     pub(crate) on_shortage: OnShortage,
     /// What is done, on disk.
     pub(crate) journal: Journal,
+    /// Where what is displaced stays.
+    pub(crate) kept: Kept,
     failures: Mutex<Vec<Error>>,
     skipped: Mutex<Vec<Skipped>>,
     notes: Mutex<Vec<Note>>,
@@ -232,13 +235,15 @@ pub(crate) struct Job {
 impl Job {
     /// `verb` is what its records call the operation.
     pub(crate) fn new(verb: &'static str, on_shortage: OnShortage) -> Arc<Job> {
+        let journal = Journal::new(verb);
         Arc::new(Job {
+            kept: Kept::new(journal.id()),
             id: OperationId::next(),
             verb,
             control: Arc::default(),
             meter: Arc::new(Meter::new()),
             on_shortage,
-            journal: Journal::new(verb),
+            journal,
             failures: Mutex::default(),
             skipped: Mutex::default(),
             notes: Mutex::default(),
@@ -360,6 +365,7 @@ impl Job {
         let mut notes = std::mem::take(&mut *lock(&self.notes));
         notes.sort_by_key(|note| note.kind);
         Report {
+            id: self.journal.has_changes().then(|| self.journal.id().to_owned()),
             outcome,
             entries: sums.entries,
             removed: self.removed.load(Ordering::Relaxed),

@@ -159,6 +159,11 @@ pub(crate) fn serving<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> 
     table.iter().filter(|mount| path.starts_with(&mount.point)).max_by_key(|mount| depth(mount))
 }
 
+/// The mount that the kernel has given a number, as `Stat::mount` has it.
+pub(crate) fn numbered(table: &[Mount], number: u64) -> Option<&Mount> {
+    table.iter().find(|mount| number != 0 && mount.id == number)
+}
+
 /// The mount table, read again only when the kernel says that it changed.
 #[derive(Default)]
 pub(crate) struct Watched {
@@ -247,8 +252,7 @@ pub(crate) fn lasting_name(dir: impl AsFd, path: &Path) -> String {
     let table = table().unwrap_or_default();
     let id = Stat::of_dir(&dir).map_or(0, |stat| stat.mount);
     // Before Linux 5.8 the path has to do.
-    let known = table.iter().find(|mount| id != 0 && mount.id == id);
-    match known.or_else(|| serving(&table, &std::path::absolute(path).ok()?)) {
+    match numbered(&table, id).or_else(|| serving(&table, &std::path::absolute(path).ok()?)) {
         Some(mount) => format!("{}:{}", mount.kind, mount.source.as_bytes().escape_ascii()),
         None => "unknown".to_owned(),
     }
