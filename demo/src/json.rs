@@ -10,6 +10,7 @@ use std::path::Path;
 pub(crate) fn progress(progress: &Progress) -> String {
     let mut object = members(json!({
         "phase": phase(progress.phase),
+        "place": progress.place,
         "entries_done": progress.entries_done,
         "entries_total": progress.entries_total,
         "bytes_done": progress.bytes_done,
@@ -26,6 +27,7 @@ pub(crate) fn progress(progress: &Progress) -> String {
 
 fn phase(phase: Phase) -> &'static str {
     match phase {
+        Phase::Waiting => "waiting",
         Phase::Running => "running",
         Phase::Paused => "paused",
         Phase::Cancelling => "cancelling",

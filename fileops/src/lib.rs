@@ -59,6 +59,7 @@ mod ops;
 mod pool;
 mod progress;
 mod report;
+mod schedule;
 mod sys;
 
 pub use conflict::{OnConflict, Undoable};
@@ -72,3 +73,4 @@ pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
+pub use schedule::{OperationId, Schedule, Scheduled, Scheduler, scheduler};

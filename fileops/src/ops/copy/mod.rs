@@ -22,6 +22,7 @@ use crate::error::{Action, During, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::report::{NoteKind, Outcome, Report};
+use crate::schedule::{Effort, Uses};
 use crate::sys::mount::{self, FsKind, Medium};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
@@ -226,7 +227,11 @@ impl Copy {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::new("copy", options.on_shortage);
-        Operation::start(&pool.clone(), job, move |job| run(sources, destination, options, &job, &pool))
+        let target = match &destination {
+            Destination::Into(path) | Destination::Name(path) => path.clone(),
+        };
+        let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
     }
 }
 
