@@ -6,7 +6,7 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{messages, text};
-use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Shown, Verify};
+use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Shown, Undoable, Verify};
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
@@ -78,6 +78,7 @@ fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
         .verify(if args.verify { Verify::Contents } else { Verify::Nothing })
         .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted })
         .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
+        .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
     let copy = if args.durable { copy.durability(Durability::Device) } else { copy };
     match args.view.jobs {

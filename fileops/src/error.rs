@@ -55,6 +55,10 @@ pub enum Action {
     Journal,
     /// Comparing a copy with its source.
     Verify,
+    /// Taking back what an operation did.
+    Undo,
+    /// Doing again what was taken back.
+    Redo,
 }
 
 impl Action {
@@ -84,6 +88,8 @@ impl Action {
             Action::Sync => "sync",
             Action::Journal => "journal",
             Action::Verify => "verify",
+            Action::Undo => "undo",
+            Action::Redo => "redo",
         }
     }
 }
@@ -116,6 +122,10 @@ pub enum Refusal {
     NoName,
     /// What was read back is not what was written. The copy was removed, or never got its name.
     Mismatch,
+    /// It is not any more what the operation left, and stays as it is.
+    ChangedSince,
+    /// What was replaced or taken away is not kept any more.
+    NotKept,
 }
 
 impl Refusal {
@@ -125,7 +135,8 @@ impl Refusal {
             Refusal::SameFile | Refusal::IntoItself | Refusal::NameNotAllowed | Refusal::NoName => libc::EINVAL,
             Refusal::Exists => libc::EEXIST,
             Refusal::KindDiffers => libc::EISDIR,
-            Refusal::Changed | Refusal::TargetChanged => libc::ESTALE,
+            Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => libc::ESTALE,
+            Refusal::NotKept => libc::ENOENT,
             Refusal::TooLarge => libc::EFBIG,
             Refusal::KindNotSupported => libc::EOPNOTSUPP,
             Refusal::MountPoint => libc::EBUSY,
@@ -147,6 +158,8 @@ impl fmt::Display for Refusal {
             Refusal::TooLarge => "the file is too large for the target's file system",
             Refusal::KindNotSupported => "the target's file system has no such kind of file",
             Refusal::MountPoint => "another file system is mounted there",
+            Refusal::ChangedSince => "it was changed since",
+            Refusal::NotKept => "it is not kept any more",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
             Refusal::Mismatch => "what was read back is not what was written",
         })
@@ -160,7 +173,8 @@ impl From<Refusal> for io::Error {
         let kind = match refusal {
             Refusal::Exists => io::ErrorKind::AlreadyExists,
             Refusal::KindDiffers => io::ErrorKind::IsADirectory,
-            Refusal::Changed | Refusal::TargetChanged => io::ErrorKind::StaleNetworkFileHandle,
+            Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => io::ErrorKind::StaleNetworkFileHandle,
+            Refusal::NotKept => io::ErrorKind::NotFound,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
             Refusal::KindNotSupported => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,

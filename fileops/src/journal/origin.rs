@@ -2,7 +2,7 @@
 
 use super::line::line;
 use super::read::{Held, Recorded};
-use super::step::{Fields, Identity, Location, identity, location, time};
+use super::step::{Dir, Fields, Identity, Location, identity, location, time};
 use super::{Journal, Stage};
 use crate::sys::stat::{Id, Time};
 use std::io;
@@ -49,8 +49,8 @@ impl Journal {
     }
 
     /// Records that a stage of an interrupted operation is this one's from now on. It keeps its name.
-    pub(crate) fn adopt(&self, found: &Recorded, id: Id, origin: &Origin) -> Stage {
-        let stage = self.stage_as(&found.file_system, &found.dir, Some(found.name.clone()), &found.wanted);
+    pub(crate) fn adopt(&self, found: &Recorded, dir: &Dir, id: Id, origin: &Origin) -> Stage {
+        let stage = self.stage_as(dir, Some(found.name.clone()), &found.wanted);
         self.made(&stage, id);
         self.origin(&stage, origin);
         stage
@@ -78,7 +78,6 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use super::super::step::Dir;
     use super::*;
     use std::path::Path;
 

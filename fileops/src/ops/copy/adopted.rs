@@ -154,7 +154,7 @@ impl Copying {
                 top = above;
             }
             let (Some(stage), Some(above)) = (&top.data.stage, top.parent()) else { continue };
-            let aside = self.ledger.intend(&stage.dir, &above.path(End::Target), &name);
+            let aside = self.ledger.intend(above, &stage.dir, &name);
             let stat = Stat::at(&*target, &name).during(Action::Stat, || path().join(engine::os(&name)))?;
             self.ledger.made(&aside, stat.id);
             aside.is_left();

@@ -110,7 +110,7 @@ impl Copying {
         if let Some((staged, found, adopted)) = self.adopt(worker, entry.dir, target, &wanted, &origin) {
             return self.go_on_in(worker, entry, target, (staged, found.id), adopted);
         }
-        let staged = self.ledger.intend(target, &entry.dir.path(End::Target), &wanted);
+        let staged = self.ledger.intend(entry.dir, target, &wanted);
         self.ledger.comes_from(&staged, &origin);
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
@@ -209,12 +209,12 @@ impl Copying {
         Ok(())
     }
 
-    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
+    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Arc<Staged>) -> Visit {
         let mut wanted = staged.wanted.clone();
         for _ in 0..RENAMES {
             match staged.publish(&wanted) {
                 Ok(()) => {
-                    self.ledger.gone(staged);
+                    self.ledger.is_published(staged, &wanted);
                     dir.side(End::Target).expect("a copy has a target").rename(&wanted);
                     return Ok(());
                 }

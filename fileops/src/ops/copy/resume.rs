@@ -140,7 +140,7 @@ impl Copying {
         if lock(&self.interrupted.stages).is_empty() {
             return None;
         }
-        let place = worker.job().journal.dir(&**target, &dir.path(End::Target));
+        let place = self.ledger.touches(dir, target);
         let left = self.interrupted.take(|stage| {
             let is_there = stage.dir == *place.path && stage.file_system == *place.file_system;
             is_there && *stage.wanted == *wanted && stage.origin.as_ref().is_some_and(|other| is_same(other, origin))
@@ -152,7 +152,7 @@ impl Copying {
         // Somebody else may have been quicker.
         let mut held = journal::hold(&left.journal).ok().flatten()?;
         let stage = held.journal.stages.iter().find(|stage| **stage == left.stage)?.clone();
-        let staged = self.ledger.adopt(target, &dir.path(End::Target), &stage, found.id, origin);
+        let staged = self.ledger.adopt(dir, target, &stage, found.id, origin);
         if let Err(error) = held.gave(&stage) {
             // Both say that it is theirs: recovery looks at the file, which has its name by then or is this one's.
             worker.job().note(crate::report::NoteKind::NotJournalled, Some(&error), PathBuf::new);
