@@ -48,6 +48,7 @@
 //! that never answers delays nobody else.
 #![deny(unsafe_code)]
 
+mod comparison;
 mod conflict;
 mod control;
 mod engine;
@@ -57,16 +58,19 @@ mod operation;
 mod ops;
 mod pool;
 mod progress;
+mod question;
 mod report;
 mod sys;
 
-pub use conflict::OnConflict;
+pub use comparison::Comparison;
+pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party};
 pub use error::{Action, Error, Refusal, Result, Shown};
-pub use operation::{OnShortage, Operation, Running, Shortage};
+pub use operation::{NextQuestion, OnShortage, Operation, Running, Shortage};
 pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
+pub use question::{Failure, OnError, Open, Question, QuestionKind, Resolution, Scope, Unfit};
 pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};

@@ -5,6 +5,7 @@ use crate::error::{Action, Error};
 use crate::journal::Journal;
 use crate::pool::{Pool, Task};
 use crate::progress::{Meter, Phase, Progress};
+use crate::question::{Inbox, OnError, Open, Resolution, Scope, Unfit};
 use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
 use std::future::Future;
 use std::io;
@@ -34,6 +35,7 @@ impl Operation {
         let task = pool.spawn(move || {
             let report = run(Arc::clone(&worker));
             worker.is_done.store(true, Ordering::Release);
+            worker.inbox.close();
             report
         });
         Operation { job, task }
@@ -68,6 +70,30 @@ impl Operation {
         lock(&self.job.shortage).clone()
     }
 
+    /// The questions that are open, oldest first. Where there are rules for everything there are none: see
+    /// [`OnConflict::Ask`](crate::OnConflict::Ask) and [`OnError::Ask`].
+    pub fn questions(&self) -> Vec<Open> {
+        self.job.inbox.open()
+    }
+
+    /// The next question that was not given here before; `None` when there will be no more.
+    pub fn question(&self) -> NextQuestion {
+        NextQuestion(Arc::clone(&self.job))
+    }
+
+    /// Answers a question, or all that are like it. From any thread, in any order; what is answered is worked on at once,
+    /// or when the new tree that it is in has its name.
+    ///
+    /// # Errors
+    /// Why the answer does not fit; the question then stays open.
+    pub fn answer(&self, id: u64, resolution: Resolution, scope: Scope) -> Result<(), Unfit> {
+        self.job.inbox.answer(id, &resolution, scope)?;
+        if resolution == Resolution::Stop {
+            self.job.stop();
+        }
+        Ok(())
+    }
+
     /// Whether the report is there.
     pub fn is_done(&self) -> bool {
         self.task.is_done()
@@ -89,6 +115,18 @@ impl Future for Operation {
                 self.job.report(Outcome::Done)
             })
         })
+    }
+}
+
+/// The future of the next question, see [`Operation::question`]. Dropping it changes nothing.
+#[must_use = "a future does nothing until it is polled"]
+pub struct NextQuestion(Arc<Job>);
+
+impl Future for NextQuestion {
+    type Output = Option<Open>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Open>> {
+        self.0.inbox.poll_next(context)
     }
 }
 
@@ -154,6 +192,12 @@ pub(crate) struct Job {
     pub(crate) control: Control,
     pub(crate) meter: Meter,
     pub(crate) on_shortage: OnShortage,
+    pub(crate) on_error: OnError,
+    pub(crate) inbox: Inbox,
+    /// Nothing is left to do but to wait for answers.
+    pub(crate) is_asking: AtomicBool,
+    /// An answer, or the rule for failures, ended it.
+    was_stopped: AtomicBool,
     /// What is done, on disk.
     pub(crate) journal: Journal,
     failures: Mutex<Vec<Error>>,
@@ -177,10 +221,18 @@ pub(crate) struct Job {
 impl Job {
     /// `verb` is what its records call the operation.
     pub(crate) fn new(verb: &'static str, on_shortage: OnShortage) -> Arc<Job> {
+        Job::with_rules(verb, on_shortage, OnError::Continue)
+    }
+
+    pub(crate) fn with_rules(verb: &'static str, on_shortage: OnShortage, on_error: OnError) -> Arc<Job> {
         Arc::new(Job {
             control: Control::default(),
             meter: Meter::new(),
             on_shortage,
+            on_error,
+            inbox: Inbox::default(),
+            is_asking: AtomicBool::new(false),
+            was_stopped: AtomicBool::new(false),
             journal: Journal::new(verb),
             failures: Mutex::default(),
             skipped: Mutex::default(),
@@ -200,6 +252,12 @@ impl Job {
 
     pub(crate) fn fail(&self, error: Error) {
         lock(&self.failures).push(error);
+    }
+
+    /// Ends the operation as a cancel does; the report tells the difference.
+    pub(crate) fn stop(&self) {
+        self.was_stopped.store(true, Ordering::Relaxed);
+        self.control.cancel();
     }
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
@@ -278,6 +336,7 @@ impl Job {
         match self.control.state() {
             State::Cancelled => Phase::Cancelling,
             State::Paused => Phase::Paused,
+            State::Running if self.is_asking.load(Ordering::Relaxed) => Phase::Asking,
             State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
             State::Running => Phase::Running,
         }
@@ -287,12 +346,15 @@ impl Job {
         let mut progress = self.meter.sample(self.phase());
         progress.current = lock(&self.current).as_ref().and_then(|current| current());
         progress.workers = self.workers.load(Ordering::Relaxed);
+        progress.questions = self.inbox.count();
         progress
     }
 
     /// Takes everything that was gathered.
     pub(crate) fn report(&self, outcome: Outcome) -> Report {
         *lock(&self.current) = None;
+        let was_stopped = outcome == Outcome::Cancelled && self.was_stopped.load(Ordering::Relaxed);
+        let outcome = if was_stopped { Outcome::Stopped } else { outcome };
         let sums = self.meter.sums();
         let mut notes = std::mem::take(&mut *lock(&self.notes));
         notes.sort_by_key(|note| note.kind);
