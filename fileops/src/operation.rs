@@ -87,11 +87,13 @@ impl Operation {
     /// # Errors
     /// Why the answer does not fit; the question then stays open.
     pub fn answer(&self, id: u64, resolution: Resolution, scope: Scope) -> Result<(), Unfit> {
-        self.job.inbox.answer(id, &resolution, scope)?;
         if resolution == Resolution::Stop {
+            // All that is open is then reported as not done.
+            self.job.inbox.check(id)?;
             self.job.stop();
+            return Ok(());
         }
-        Ok(())
+        self.job.inbox.answer(id, &resolution, scope)
     }
 
     /// Whether the report is there.

@@ -136,10 +136,10 @@ impl Pool {
         path: impl AsRef<Path>,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Task<T> {
-        let (mut task, job) = Task::new(call);
+        let (task, job) = Task::new(call);
         match &self.shared.runtime {
             Some(_) => self.submit(path.as_ref(), job),
-            None => task.inline = Some(job),
+            None => *lock(&task.inline) = Some(job),
         }
         task
     }
@@ -149,8 +149,8 @@ impl Pool {
         let (mut task, job) = Task::new(call);
         task.is_detached = true;
         match &self.shared.runtime {
-            Some(threads) => task.inline = threads.give(job),
-            None => task.inline = Some(job),
+            Some(threads) => *lock(&task.inline) = threads.give(job),
+            None => *lock(&task.inline) = Some(job),
         }
         task
     }

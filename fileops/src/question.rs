@@ -253,6 +253,11 @@ impl Inbox {
         None
     }
 
+    /// Whether a question is open.
+    pub(crate) fn check(&self, id: u64) -> Result<(), Unfit> {
+        if lock(&self.state).open.contains_key(&id) { Ok(()) } else { Err(Unfit::NotOpen) }
+    }
+
     /// Takes an answer for one question or for many.
     pub(crate) fn answer(&self, id: u64, resolution: &Resolution, scope: Scope) -> Result<(), Unfit> {
         let mut state = lock(&self.state);

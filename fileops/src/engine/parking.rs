@@ -200,9 +200,6 @@ impl<V: Visitor> Worker<V> {
             lock(&engine.parked).extend(parked.take().map(|parked| (id, parked)));
         })?;
         engine.outstanding.fetch_sub(1, Ordering::AcqRel);
-        if rule == Resolution::Stop {
-            engine.job.stop();
-        }
         parked.map(|parked| (rule, parked))
     }
 
@@ -210,7 +207,7 @@ impl<V: Visitor> Worker<V> {
     fn try_again(&mut self, parked: &Parked<V::Dir>, resolution: &Resolution, seen: Option<Stat>) -> Visit {
         let Spot::Entry(dir, name, kind) = &parked.place else { return Ok(()) };
         let is_failure = matches!(parked.question, Question::Failure(_));
-        if *resolution == Resolution::Stop || (is_failure && *resolution == Resolution::Skip) {
+        if is_failure && *resolution == Resolution::Skip {
             self.settle(dir, Err::<(), _>(parked.question.unanswered().into()));
             return Ok(());
         }
@@ -230,7 +227,7 @@ impl<V: Visitor> Worker<V> {
     /// Does what waited, with its answer; gives the directory to go on with.
     pub(super) fn redo(&mut self, redo: Redo<V::Dir>) -> Option<Arc<Node<V::Dir>>> {
         let Redo { parked, resolution } = redo;
-        let is_left_out = matches!(resolution, Resolution::Skip | Resolution::Stop);
+        let is_left_out = resolution == Resolution::Skip;
         match &parked.place {
             Spot::Entry(dir, name, kind) => {
                 let was_over = dir.resume();
