@@ -24,11 +24,11 @@ enum Thing {
 
 fn thing() -> impl Strategy<Value = Thing> {
     prop_oneof![
-        Just(Thing::Nothing),
+        1 => Just(Thing::Nothing),
         3 => Just(Thing::File),
-        Just(Thing::Same),
-        Just(Thing::Link),
-        Just(Thing::Dir)
+        1 => Just(Thing::Same),
+        1 => Just(Thing::Link),
+        1 => Just(Thing::Dir)
     ]
 }
 
