@@ -21,6 +21,7 @@ const USER: u32 = 1234;
 fn damaged(entries: &str, names: &[&str]) -> FaultFs {
     let fs = FaultFs::new();
     make(fs.path(), entries);
+    age_directories(&fs.path().join("from"), &mut 0);
     for name in names {
         fs.add(Fault::new(Op::Open, Action::Errno(libc::EIO)).name(*name));
         fs.add(Fault::new(Op::Opendir, Action::Errno(libc::EIO)).name(*name));
@@ -57,7 +58,6 @@ fn a_new_tree_has_its_name_before_the_first_answer_and_is_the_same_in_the_end() 
         &["bad", "bad2", "baddir"],
     );
     let tree = Tree::new("");
-    age_directories(&fs.backing().join("from"), &mut 1);
     let operation = start(&fs.path().join("from"), tree.path("to"));
     let questions = asked(&operation, 4);
     tree.assert("to/a/good=g to/a/b/other=o to/d/ to/z=z");
