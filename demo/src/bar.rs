@@ -134,6 +134,7 @@ fn pace(progress: &Progress) -> String {
     let rate = format!("{}/s", size(progress.rate.max(0.0) as u64));
     match (progress.phase, progress.time_left) {
         (Phase::Paused, _) => "paused".to_owned(),
+        (Phase::Asking, _) => "waiting for answers".to_owned(),
         (Phase::Cancelling, _) => "cancelling".to_owned(),
         (Phase::Finishing, _) => "finishing".to_owned(),
         (_, Some(left)) => format!("{rate}  {} left", whole_seconds(left)),
