@@ -2,10 +2,11 @@
 
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
+use crate::inbox::{Inbox, NextQuestion, Questions};
 use crate::journal::Journal;
-use crate::pool::{Pool, Task};
+use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
-use crate::question::{Inbox, OnError, Open, Resolution, Scope, Unfit};
+use crate::question::{OnError, Open, Resolution, Scope, Unfit};
 use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
 use std::future::Future;
 use std::io;
@@ -18,11 +19,13 @@ use std::time::Duration;
 
 /// The caller's end of a running operation, and a future of its [`Report`].
 ///
-/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it.
+/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it. What
+/// an operation asks that nobody can answer any more is left out (see [`Inbox`]).
 #[must_use = "dropping an operation leaves it running with nobody to see its report"]
 pub struct Operation {
     job: Arc<Job>,
     task: Task<Report>,
+    inbox: Inbox,
 }
 
 impl Operation {
@@ -35,10 +38,13 @@ impl Operation {
         let task = pool.spawn(move || {
             let report = run(Arc::clone(&worker));
             worker.is_done.store(true, Ordering::Release);
-            worker.inbox.close();
+            worker.questions.close();
             report
         });
-        Operation { job, task }
+        let stopped = Arc::downgrade(&job);
+        job.questions.on_stop(move || stopped.upgrade().into_iter().for_each(|job| job.stop()));
+        let inbox = Inbox::new(&job.questions);
+        Operation { job, task, inbox }
     }
 
     /// Starts no further call until [`resume`](Operation::resume). Calls under way end by themselves.
@@ -70,30 +76,27 @@ impl Operation {
         lock(&self.job.shortage).clone()
     }
 
-    /// The questions that are open, oldest first. Where there are rules for everything there are none: see
-    /// [`OnConflict::Ask`](crate::OnConflict::Ask) and [`OnError::Ask`].
+    /// Where its questions are answered, for those who do not have this handle.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// The questions that are open, see [`Inbox::questions`].
     pub fn questions(&self) -> Vec<Open> {
-        self.job.inbox.open()
+        self.inbox.questions()
     }
 
-    /// The next question that was not given here before; `None` when there will be no more.
+    /// The next question, see [`Inbox::question`].
     pub fn question(&self) -> NextQuestion {
-        NextQuestion(Arc::clone(&self.job))
+        self.inbox.question()
     }
 
-    /// Answers a question, or all that are like it. From any thread, in any order; what is answered is worked on at once,
-    /// or when the new tree that it is in has its name.
+    /// Answers a question, see [`Inbox::answer`].
     ///
     /// # Errors
     /// Why the answer does not fit; the question then stays open.
     pub fn answer(&self, id: u64, resolution: Resolution, scope: Scope) -> Result<(), Unfit> {
-        if resolution == Resolution::Stop {
-            // All that is open is then reported as not done.
-            self.job.inbox.check(id)?;
-            self.job.stop();
-            return Ok(());
-        }
-        self.job.inbox.answer(id, &resolution, scope)
+        self.inbox.answer(id, resolution, scope)
     }
 
     /// Whether the report is there.
@@ -101,9 +104,12 @@ impl Operation {
         self.task.is_done()
     }
 
-    /// Waits for the report on this thread: for programs that have no executor.
+    /// Waits for the report on this thread: for programs that have no executor. Questions can then only be answered by
+    /// those who have the [`Inbox`]; without one nobody can, and what is asked is left out.
     pub fn wait(self) -> Report {
-        crate::pool::block_on(self)
+        let Operation { job, task, inbox } = self;
+        drop(inbox);
+        crate::pool::block_on(Ending { job, task })
     }
 }
 
@@ -111,34 +117,42 @@ impl Future for Operation {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
-        Pin::new(&mut self.task).poll(context).map(|answer| {
-            answer.unwrap_or_else(|error| {
-                self.job.fail(Error::new(Action::Start, "", io::Error::other(error)));
-                self.job.report(Outcome::Done)
-            })
-        })
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
     }
 }
 
-/// The future of the next question, see [`Operation::question`]. Dropping it changes nothing.
-#[must_use = "a future does nothing until it is polled"]
-pub struct NextQuestion(Arc<Job>);
+/// An operation of which only the report is wanted.
+struct Ending {
+    job: Arc<Job>,
+    task: Task<Report>,
+}
 
-impl Future for NextQuestion {
-    type Output = Option<Open>;
+impl Future for Ending {
+    type Output = Report;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Open>> {
-        self.0.inbox.poll_next(context)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
     }
 }
 
-/// The future of an operation that was awaited without being started by hand. Dropping it cancels.
+fn report(job: &Job, answer: Result<Report, TaskError>) -> Report {
+    answer.unwrap_or_else(|error| {
+        job.fail(Error::new(Action::Start, "", io::Error::other(error)));
+        job.report(Outcome::Done)
+    })
+}
+
+/// The future of an operation that was awaited without being started by hand. Dropping it cancels. It has nobody who could
+/// answer questions: what is asked is left out.
 #[must_use = "dropping this future cancels the operation"]
-pub struct Running(Option<Operation>);
+pub struct Running(Option<Ending>);
 
 impl Running {
     pub(crate) fn new(operation: Operation) -> Running {
-        Running(Some(operation))
+        let Operation { job, task, .. } = operation;
+        Running(Some(Ending { job, task }))
     }
 }
 
@@ -157,8 +171,8 @@ impl Future for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(operation) = &self.0 {
-            operation.cancel();
+        if let Some(ending) = &self.0 {
+            ending.job.control.cancel();
         }
     }
 }
@@ -195,7 +209,7 @@ pub(crate) struct Job {
     pub(crate) meter: Meter,
     pub(crate) on_shortage: OnShortage,
     pub(crate) on_error: OnError,
-    pub(crate) inbox: Inbox,
+    pub(crate) questions: Arc<Questions>,
     /// Nothing is left to do but to wait for answers.
     pub(crate) is_asking: AtomicBool,
     /// An answer, or the rule for failures, ended it.
@@ -232,7 +246,7 @@ impl Job {
             meter: Meter::new(),
             on_shortage,
             on_error,
-            inbox: Inbox::default(),
+            questions: Arc::default(),
             is_asking: AtomicBool::new(false),
             was_stopped: AtomicBool::new(false),
             journal: Journal::new(verb),
@@ -348,7 +362,7 @@ impl Job {
         let mut progress = self.meter.sample(self.phase());
         progress.current = lock(&self.current).as_ref().and_then(|current| current());
         progress.workers = self.workers.load(Ordering::Relaxed);
-        progress.questions = self.inbox.count();
+        progress.questions = self.questions.count();
         progress
     }
 

@@ -1,15 +1,12 @@
-//! What an operation asks its caller: questions that are open, answers, and answers that stand for what is to come.
+//! What an operation asks its caller, and the answers there are. `inbox` has those that are open.
 
 use crate::conflict::{Conflict, EntryKind, NAME_MAX};
-use crate::control::lock;
 use crate::error::{Action, Error, Refusal};
-use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
 
 /// What happens when an entry fails.
 #[non_exhaustive]
@@ -29,7 +26,7 @@ pub enum OnError {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Open {
-    /// What to call it in [`Operation::answer`](crate::Operation::answer).
+    /// What to call it in [`Inbox::answer`](crate::Inbox::answer).
     pub id: u64,
     /// What is asked.
     pub question: Question,
@@ -198,137 +195,4 @@ fn is_name(name: &OsStr) -> bool {
     let name = name.as_bytes();
     let is_short = !name.is_empty() && name.len() <= NAME_MAX;
     is_short && name != b"." && name != b".." && !name.iter().any(|&byte| matches!(byte, 0 | b'/'))
-}
-
-/// Told of answers, by question.
-type Listener = Arc<dyn Fn(Vec<(u64, Resolution)>) + Send + Sync>;
-
-/// The questions of one operation.
-#[derive(Default)]
-pub(crate) struct Inbox {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    last: u64,
-    open: BTreeMap<u64, Question>,
-    /// Up to which question somebody was told by [`Inbox::poll_next`].
-    told: u64,
-    /// What stands for questions still to come.
-    rules: HashMap<QuestionKind, Resolution>,
-    rule_for_all: Option<Resolution>,
-    is_closed: bool,
-    listener: Option<Listener>,
-    wakers: Vec<Waker>,
-}
-
-impl State {
-    fn rule(&self, question: &Question) -> Option<Resolution> {
-        let rules = self.rules.get(&question.kind()).into_iter().chain(&self.rule_for_all);
-        rules.filter(|rule| question.allows(rule).is_ok()).cloned().next()
-    }
-}
-
-impl Inbox {
-    /// Where answers are heard of. None comes before.
-    pub(crate) fn listen(&self, listener: impl Fn(Vec<(u64, Resolution)>) + Send + Sync + 'static) {
-        lock(&self.state).listener = Some(Arc::new(listener));
-    }
-
-    /// Asks, unless an answer stands that was not tried in vain just now. `park` keeps what the question is about, before
-    /// anybody can answer.
-    pub(crate) fn ask(&self, question: Question, tried: &[Resolution], park: impl FnOnce(u64)) -> Option<Resolution> {
-        let mut state = lock(&self.state);
-        if let Some(rule) = state.rule(&question).filter(|rule| !tried.contains(rule)) {
-            return Some(rule);
-        }
-        state.last += 1;
-        let id = state.last;
-        park(id);
-        state.open.insert(id, question);
-        let wakers = std::mem::take(&mut state.wakers);
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        None
-    }
-
-    /// Whether a question is open.
-    pub(crate) fn check(&self, id: u64) -> Result<(), Unfit> {
-        if lock(&self.state).open.contains_key(&id) { Ok(()) } else { Err(Unfit::NotOpen) }
-    }
-
-    /// Takes an answer for one question or for many.
-    pub(crate) fn answer(&self, id: u64, resolution: &Resolution, scope: Scope) -> Result<(), Unfit> {
-        let mut state = lock(&self.state);
-        let question = state.open.get(&id).ok_or(Unfit::NotOpen)?;
-        question.allows(resolution)?;
-        let kind = question.kind();
-        if scope != Scope::This && matches!(resolution, Resolution::Rename(_)) {
-            return Err(Unfit::OneOnly);
-        }
-        let is_meant = |(other, question): &(&u64, &Question)| match scope {
-            Scope::This => **other == id,
-            Scope::Kind => question.kind() == kind && question.allows(resolution).is_ok(),
-            Scope::All => question.allows(resolution).is_ok(),
-        };
-        let ids: Vec<u64> = state.open.iter().filter(is_meant).map(|(id, _)| *id).collect();
-        // What fails again when it is tried again must not be tried without end.
-        let can_stand = *resolution != Resolution::Retry;
-        match scope {
-            Scope::Kind if can_stand => {
-                state.rules.insert(kind, resolution.clone());
-            }
-            Scope::All if can_stand => {
-                state.rules.clear();
-                state.rule_for_all = Some(resolution.clone());
-            }
-            _ => {}
-        }
-        ids.iter().for_each(|id| drop(state.open.remove(id)));
-        let listener = state.listener.clone();
-        drop(state);
-        if let Some(listener) = listener {
-            listener(ids.into_iter().map(|id| (id, resolution.clone())).collect());
-        }
-        Ok(())
-    }
-
-    pub(crate) fn open(&self) -> Vec<Open> {
-        let state = lock(&self.state);
-        state.open.iter().map(|(&id, question)| Open { id, question: question.clone() }).collect()
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        lock(&self.state).open.len()
-    }
-
-    /// The next question that nobody was told of; `None` when there will be no more.
-    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Open>> {
-        let mut state = lock(&self.state);
-        let after = state.told + 1;
-        if let Some((&id, question)) = state.open.range(after..).next() {
-            let question = question.clone();
-            state.told = id;
-            return Poll::Ready(Some(Open { id, question }));
-        }
-        if state.is_closed {
-            return Poll::Ready(None);
-        }
-        if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-            state.wakers.push(context.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// No question will come, and no answer is heard of any more.
-    pub(crate) fn close(&self) {
-        let mut state = lock(&self.state);
-        state.is_closed = true;
-        let (wakers, listener) = (std::mem::take(&mut state.wakers), state.listener.take());
-        let open = std::mem::take(&mut state.open);
-        drop(state);
-        drop((listener, open));
-        wakers.into_iter().for_each(Waker::wake);
-    }
 }

@@ -77,7 +77,7 @@ impl<V: Visitor> Engine<V> {
     /// Answers become tasks from now on.
     pub(super) fn hear_answers(self: &Arc<Self>) {
         let engine = Arc::downgrade(self);
-        self.job.inbox.listen(move |answers| {
+        self.job.questions.listen(move |answers| {
             let Some(engine) = engine.upgrade() else { return };
             let redos: Vec<_> = {
                 let mut parked = lock(&engine.parked);
@@ -196,7 +196,7 @@ impl<V: Visitor> Worker<V> {
         let question = parked.question.clone();
         let tried = parked.given.as_ref().map(Given::tried).unwrap_or_default();
         let mut parked = Some(parked);
-        let rule = engine.job.inbox.ask(question, &tried, |id| {
+        let rule = engine.job.questions.ask(question, &tried, |id| {
             lock(&engine.parked).extend(parked.take().map(|parked| (id, parked)));
         })?;
         engine.outstanding.fetch_sub(1, Ordering::AcqRel);

@@ -258,3 +258,42 @@ fn deleting_and_measuring_ask_too() {
     fs::remove_dir(&state).unwrap();
     tree.assert("tree/closed/b=b");
 }
+
+#[test]
+fn what_nobody_can_answer_is_left_out() {
+    let tree = Tree::new("from/a=new from/b=b to/a=old");
+    let report = copy_as(tree.path("from"), tree.path("to")).on_conflict(OnConflict::Ask).start().wait();
+    assert_eq!(skipped(&report), ["a"]);
+    let report = fileops::block_on(async {
+        copy([tree.path("from/a"), tree.path("from/missing")], tree.path("to"))
+            .on_conflict(OnConflict::Ask)
+            .on_error(OnError::Ask)
+            .await
+    });
+    assert_eq!((skipped(&report), failed(&report)), (vec!["a".into()], vec!["missing".into()]));
+    tree.assert("from/a=new from/b=b to/a=old to/b=b");
+    // Dropped while it waits, it goes on to its end.
+    let operation = copy_as(tree.path("from/a"), tree.path("to/a")).on_conflict(OnConflict::Ask).start();
+    asked(&operation, 1);
+    let question = operation.question();
+    assert!(fileops::block_on(question).is_some());
+    let last = operation.question();
+    drop(operation);
+    assert!(fileops::block_on(last).is_none());
+    tree.assert("from/a=new from/b=b to/a=old to/b=b");
+}
+
+#[test]
+fn an_inbox_answers_while_the_operation_itself_is_awaited() {
+    let tree = Tree::new("from/a=new from/b=new to/a=old to/b=old");
+    let operation = copy_as(tree.path("from"), tree.path("to")).on_conflict(OnConflict::Ask).start();
+    let inbox = operation.inbox();
+    let answerer = thread::spawn(move || {
+        while let Some(open) = fileops::block_on(inbox.question()) {
+            inbox.answer(open.id, Resolution::Replace, Scope::This).unwrap();
+        }
+    });
+    assert!(fileops::block_on(operation).is_complete());
+    answerer.join().unwrap();
+    tree.assert("from/a=new from/b=new to/a=new to/b=new");
+}
