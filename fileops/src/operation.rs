@@ -210,8 +210,8 @@ pub(crate) struct Job {
     pub(crate) on_shortage: OnShortage,
     pub(crate) on_error: OnError,
     pub(crate) questions: Arc<Questions>,
-    /// Nothing is left to do but to wait for answers.
-    pub(crate) is_asking: AtomicBool,
+    /// Asked for by the reader; whether nothing is left to do but to wait for answers.
+    only_waits: Mutex<Option<Box<dyn Fn() -> bool + Send>>>,
     /// An answer, or the rule for failures, ended it.
     was_stopped: AtomicBool,
     /// What is done, on disk.
@@ -247,7 +247,7 @@ impl Job {
             on_shortage,
             on_error,
             questions: Arc::default(),
-            is_asking: AtomicBool::new(false),
+            only_waits: Mutex::default(),
             was_stopped: AtomicBool::new(false),
             journal: Journal::new(verb),
             failures: Mutex::default(),
@@ -330,6 +330,11 @@ impl Job {
         *lock(&self.current) = Some(Box::new(current));
     }
 
+    /// How the reader learns that only answers are waited for.
+    pub(crate) fn show_waiting(&self, only_waits: impl Fn() -> bool + Send + 'static) {
+        *lock(&self.only_waits) = Some(Box::new(only_waits));
+    }
+
     /// Waits for all that `is_over` asks about, cancelled or not.
     pub(crate) fn wait_until(&self, mut is_over: impl FnMut() -> bool, time: Duration) -> bool {
         let end = std::time::Instant::now() + time;
@@ -352,7 +357,7 @@ impl Job {
         match self.control.state() {
             State::Cancelled => Phase::Cancelling,
             State::Paused => Phase::Paused,
-            State::Running if self.is_asking.load(Ordering::Relaxed) => Phase::Asking,
+            State::Running if lock(&self.only_waits).as_ref().is_some_and(|only_waits| only_waits()) => Phase::Asking,
             State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
             State::Running => Phase::Running,
         }
@@ -369,6 +374,7 @@ impl Job {
     /// Takes everything that was gathered.
     pub(crate) fn report(&self, outcome: Outcome) -> Report {
         *lock(&self.current) = None;
+        *lock(&self.only_waits) = None;
         let was_stopped = outcome == Outcome::Cancelled && self.was_stopped.load(Ordering::Relaxed);
         let outcome = if was_stopped { Outcome::Stopped } else { outcome };
         let sums = self.meter.sums();

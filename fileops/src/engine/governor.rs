@@ -134,6 +134,8 @@ pub(crate) fn run<V: Visitor>(visitor: V, job: &Arc<Job>, pool: &Pool, workers: 
     });
     let shown = Arc::downgrade(&engine);
     job.show_current(move || shown.upgrade().and_then(|engine| engine.current()));
+    let waiting = Arc::downgrade(&engine);
+    job.show_waiting(move || waiting.upgrade().is_some_and(|engine| engine.only_waits()));
     if roots > 0 {
         engine.hear_answers();
         engine.add_workers(roots);
@@ -241,7 +243,6 @@ impl<V: Visitor> Engine<V> {
             }
             // While there are only answers to wait for there is nothing to be looked at.
             let is_asking = self.only_waits();
-            self.job.is_asking.store(is_asking, Ordering::Relaxed);
             let next = (!is_asking).then_some(look);
             let is_news = || (is_over() || self.only_waits() != is_asking).then_some(());
             if self.job.control.wait(For::Change, next, is_news).is_err() {

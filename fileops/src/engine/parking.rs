@@ -121,7 +121,6 @@ impl<V: Visitor> Engine<V> {
 
     /// After the walk: what nobody answered, or nobody did any more, was not done.
     pub(super) fn drop_questions(&self) {
-        self.job.is_asking.store(false, Ordering::Relaxed);
         let parked: Vec<_> = lock(&self.parked).drain().collect();
         let deferred = std::mem::take(&mut *lock(&self.deferred));
         let answered = deferred.into_iter().chain(self.take_redos()).map(|redo| redo.parked);
