@@ -3,7 +3,7 @@
 
 use crate::{messages, text};
 use fileops::{
-    EntryKind, Error, Leftover, Note, Outcome, Party, Phase, Progress, Question, QuestionKind, Report, Shortage, Shown,
+    EntryKind, Error, Leftover, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report, Shortage, Shown,
     Skipped,
 };
 use serde_json::{Map, Value, json};
@@ -15,6 +15,7 @@ use std::path::Path;
 pub(crate) fn progress(progress: &Progress) -> String {
     let mut object = members(json!({
         "phase": phase(progress.phase),
+        "place": progress.place,
         "entries_done": progress.entries_done,
         "entries_total": progress.entries_total,
         "bytes_done": progress.bytes_done,
@@ -32,6 +33,7 @@ pub(crate) fn progress(progress: &Progress) -> String {
 
 fn phase(phase: Phase) -> &'static str {
     match phase {
+        Phase::Waiting => "waiting",
         Phase::Running => "running",
         Phase::Paused => "paused",
         Phase::Asking => "asking",
@@ -148,6 +150,7 @@ pub(crate) fn refused(id: Option<u64>, why: &str) -> String {
 pub(crate) fn report(report: &Report, exit: u8) -> String {
     let stuck: Vec<Value> = report.stuck.iter().map(|path| Value::from(Shown(path).to_string())).collect();
     let object = members(json!({
+        "id": report.id,
         "outcome": match report.outcome {
             Outcome::Done => "done",
             Outcome::Cancelled => "cancelled",
@@ -183,6 +186,19 @@ pub(crate) fn leftover(leftover: &Leftover, state: &str) -> String {
     add_path(&mut object, "path", Some(&leftover.path));
     add_path(&mut object, "wanted", leftover.wanted.as_deref());
     line("leftover", object)
+}
+
+pub(crate) fn past(past: &Past, state: &str) -> String {
+    let mut object = members(json!({
+        "id": past.id,
+        "verb": past.verb,
+        "time": past.time,
+        "steps": past.steps,
+        "cancelled": past.was_cancelled,
+        "state": state,
+    }));
+    add_path(&mut object, "path", Some(&past.path));
+    line("past", object)
 }
 
 pub(crate) fn recovery(found: usize, removed: usize, failures: usize, exit: u8) -> String {

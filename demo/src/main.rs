@@ -11,6 +11,7 @@ mod args;
 mod bar;
 mod copy;
 mod delete;
+mod history;
 mod input;
 mod json;
 mod measure;
@@ -23,6 +24,7 @@ mod recover;
 mod shortage;
 mod signals;
 mod text;
+mod undo;
 mod watch;
 
 use args::{Cli, Command};
@@ -44,6 +46,9 @@ fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
         Command::Delete(args) => delete::run(args),
+        Command::Undo(args) => undo::undo(&args),
+        Command::Redo(args) => undo::redo(&args),
+        Command::History(args) => history::run(&args),
         Command::Measure(args) => measure::run(args),
         Command::Recover(args) => recover::run(&args),
         Command::Completions { shell } => pages::completions(shell),

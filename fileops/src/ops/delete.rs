@@ -11,6 +11,7 @@ use crate::pool::Pool;
 use crate::progress::add;
 use crate::question::OnError;
 use crate::report::{Outcome, Report};
+use crate::schedule::{Effort, Uses};
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name, process};
 use rustix::fs::FileType;
@@ -98,7 +99,8 @@ impl Delete {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
         let job = Job::with_rules("delete", OnShortage::Warn, self.on_error);
-        Operation::start(&pool.clone(), job, move |job| {
+        let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Entries };
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
             let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed: None, can_all: can_all() };
             engine::run(deleting, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })

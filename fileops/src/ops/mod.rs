@@ -6,3 +6,5 @@ pub(crate) mod measure;
 pub(crate) mod recover;
 pub(crate) mod remove;
 mod source;
+pub(crate) mod steps;
+pub(crate) mod undo;

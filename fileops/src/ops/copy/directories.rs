@@ -120,7 +120,7 @@ impl Copying {
         wanted: CString,
     ) -> Visit<Enter<Place>> {
         self.touch(entry.dir);
-        let staged = self.ledger.intend(target, &entry.dir.path(End::Target), &wanted);
+        let staged = self.ledger.intend(entry.dir, target, &wanted);
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
         let give_up = |error: io::Error, action| {
@@ -193,7 +193,7 @@ impl Copying {
         Ok(())
     }
 
-    fn finish_stage(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, staged: &Staged, mode: u32) -> Visit {
+    fn finish_stage(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, staged: &Arc<Staged>, mode: u32) -> Visit {
         // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
         let kept = self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode));
         if matches!(kept, Err(Stop::Cancelled)) {
@@ -215,12 +215,12 @@ impl Copying {
         }
     }
 
-    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
+    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Arc<Staged>) -> Visit {
         let mut wanted = staged.wanted.clone();
         for _ in 0..RENAMES {
             match staged.publish(&wanted) {
                 Ok(()) => {
-                    self.ledger.gone(staged);
+                    self.ledger.is_published(staged, &wanted);
                     dir.side(End::Target).expect("a copy has a target").rename(&wanted);
                     return Ok(());
                 }
