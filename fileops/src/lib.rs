@@ -73,4 +73,4 @@ pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
-pub use schedule::{OperationId, Schedule, Scheduled, Scheduler, scheduler};
+pub use schedule::{Schedule, Scheduled, Scheduler, scheduler};
