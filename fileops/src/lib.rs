@@ -79,4 +79,4 @@ pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use question::{Failure, OnError, Open, Question, QuestionKind, Resolution, Scope, Unfit};
 pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
-pub use schedule::{OperationId, Schedule, Scheduled, Scheduler, scheduler};
+pub use schedule::{Schedule, Scheduled, Scheduler, scheduler};

@@ -9,7 +9,7 @@ use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
 use crate::question::{OnError, Open, Resolution, Scope, Unfit};
 use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
-use crate::schedule::{OperationId, Uses, Who, scheduler};
+use crate::schedule::{Id, Uses, Who, scheduler};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -63,20 +63,20 @@ impl Operation {
         let stopped = Arc::downgrade(&job);
         job.questions.on_stop(move || stopped.upgrade().into_iter().for_each(|job| job.stop()));
         let inbox = Inbox::new(&job.questions);
-        let who = Who { id: job.id, verb: job.verb, control: &job.control, meter: &job.meter };
+        let who = Who { id: &job.id, verb: job.verb, control: &job.control, meter: &job.meter };
         let task = scheduler().start(who, uses, pool, call);
         Operation { job, task, inbox }
     }
 
-    /// Its name within this process.
-    pub fn id(&self) -> OperationId {
-        self.job.id
+    /// What it is called by, in [`scheduler`](crate::scheduler) and in the history ([`Report::id`]).
+    pub fn id(&self) -> &str {
+        &self.job.id
     }
 
     /// Starts no further call until [`resume`](Operation::resume). Calls under way end by themselves. Others that wait for
     /// its devices go on meanwhile; see [`scheduler`](crate::scheduler).
     pub fn pause(&self) {
-        scheduler().pause(self.job.id, &self.job.control);
+        scheduler().pause(&self.job.id, &self.job.control);
     }
 
     /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)): at
@@ -85,13 +85,13 @@ impl Operation {
         // Under the lock, so that no shortage is forgotten of which nobody was told.
         let mut shortage = lock(&self.job.shortage);
         *shortage = None;
-        scheduler().resume(self.job.id, &self.job.control);
+        scheduler().resume(&self.job.id, &self.job.control);
     }
 
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
     /// While it waits for its turn, nothing was done: the report is there at once.
     pub fn cancel(&self) {
-        scheduler().cancel(self.job.id, &self.job.control);
+        scheduler().cancel(&self.job.id, &self.job.control);
     }
 
     /// Whether it waits for its turn; [`Progress::place`] says how many go before it.
@@ -101,17 +101,17 @@ impl Operation {
 
     /// Starts at once, or goes on after a pause, whatever else uses its devices.
     pub fn start_now(&self) {
-        scheduler().start_now(self.job.id);
+        scheduler().start_now(&self.job.id);
     }
 
     /// Goes before all others that wait.
     pub fn move_to_front(&self) {
-        scheduler().move_to_front(self.job.id);
+        scheduler().move_to_front(&self.job.id);
     }
 
     /// Goes just before another one that waits.
     pub fn move_before(&self, other: &Operation) {
-        scheduler().move_before(self.job.id, other.job.id);
+        scheduler().move_before(&self.job.id, &other.job.id);
     }
 
     /// Where it stands. Cheap enough to be called ten times a second by anybody.
@@ -259,7 +259,7 @@ type Current = Box<dyn Fn() -> Option<PathBuf> + Send>;
 
 /// The workers' end of an operation.
 pub(crate) struct Job {
-    id: OperationId,
+    id: Id,
     verb: &'static str,
     pub(crate) control: Arc<Control>,
     pub(crate) meter: Arc<Meter>,
@@ -302,7 +302,7 @@ impl Job {
         let journal = Journal::new(verb);
         Arc::new(Job {
             kept: Kept::new(journal.id()),
-            id: OperationId::next(),
+            id: journal.id().into(),
             verb,
             control: Arc::default(),
             meter: Arc::new(Meter::new()),
@@ -388,7 +388,7 @@ impl Job {
         }
         known.get_or_insert_with(shortage);
         // Whoever makes room may need the device for that.
-        scheduler().pause(self.id, &self.control);
+        scheduler().pause(&self.id, &self.control);
     }
 
     /// How the reader learns the path a worker has before it.
@@ -422,7 +422,7 @@ impl Job {
         }
         match self.control.state() {
             State::Cancelled => Phase::Cancelling,
-            _ if scheduler().place(self.id).is_some() => Phase::Waiting,
+            _ if scheduler().place(&self.id).is_some() => Phase::Waiting,
             State::Paused => Phase::Paused,
             State::Running if lock(&self.only_waits).as_ref().is_some_and(|only_waits| only_waits()) => Phase::Asking,
             State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
@@ -432,7 +432,7 @@ impl Job {
 
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = self.meter.sample(self.phase());
-        progress.place = scheduler().place(self.id);
+        progress.place = scheduler().place(&self.id);
         progress.current = lock(&self.current).as_ref().and_then(|current| current());
         progress.workers = self.workers.load(Ordering::Relaxed);
         progress.questions = self.questions.count();
@@ -507,8 +507,7 @@ mod tests {
     use crate::schedule::{Effort, Schedule};
 
     fn start(run: impl FnOnce(Arc<Job>) -> Report + Send + 'static) -> Operation {
-        let uses = Uses { sources: Vec::new(), target: None, effort: Effort::Names };
-        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), uses, run)
+        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), Uses::names(), run)
     }
 
     #[test]
@@ -534,7 +533,7 @@ mod tests {
         let uses = || Uses { sources: vec!["/".into()], target: None, effort: Effort::Contents };
         let first = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
         let second = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
-        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&one.id)));
+        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&&*one.id)));
         assert!(second.wait().is_complete() && first.wait().is_complete());
     }
 }
