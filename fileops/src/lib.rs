@@ -36,6 +36,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Conflicts and failures can be asked about: the entry waits in the operation's [`Inbox`], and everything else is done
+//! meanwhile. An answer is for one entry, or for all that are like it.
+//!
+//! ```
+//! # let base = std::env::temp_dir().join(format!("fileops-crate-doc-3-{}", std::process::id()));
+//! # let (photos, disk) = (base.join("photos"), base.join("disk"));
+//! # std::fs::create_dir_all(&photos)?;
+//! # std::fs::create_dir_all(disk.join("photos"))?;
+//! # std::fs::write(photos.join("a.jpg"), b"new")?;
+//! # std::fs::write(disk.join("photos/a.jpg"), b"old")?;
+//! # fileops::block_on(async {
+//! use fileops::{OnConflict, Question, Resolution, Scope};
+//!
+//! let copy = fileops::copy([&photos], &disk).on_conflict(OnConflict::Ask).start();
+//! while let Some(open) = copy.question().await {
+//!     if let Question::Conflict(conflict) = &open.question {
+//!         let resolution = if conflict.compare().await? { Resolution::Skip } else { Resolution::KeepBoth };
+//!         copy.answer(open.id, resolution, Scope::This)?;
+//!     }
+//! }
+//! copy.await.into_result()?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # assert!(disk.join("photos/a (2).jpg").exists());
+//! # std::fs::remove_dir_all(&base)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! | verb | |
 //! |---|---|
 //! | [`copy`], [`copy_as`] | trees with everything that belongs to them; never half-written under a final name |
