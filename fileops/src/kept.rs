@@ -28,6 +28,8 @@ pub(crate) struct Kept {
     next: AtomicU64,
     /// By mount. A mount where there can be none is not tried again.
     areas: Mutex<HashMap<u64, Option<Arc<Area>>>>,
+    /// What was put there takes so much on the disk.
+    bytes: AtomicU64,
 }
 
 /// A kept area, open.
@@ -46,7 +48,7 @@ pub(crate) struct Place {
 
 impl Kept {
     pub(crate) fn new(id: &str) -> Kept {
-        Kept { id: id.to_owned(), next: AtomicU64::new(1), areas: Mutex::default() }
+        Kept { id: id.to_owned(), next: AtomicU64::new(1), areas: Mutex::default(), bytes: AtomicU64::new(0) }
     }
 
     /// Where something that is in `dir` can be kept; `None` if nowhere on its mount.
@@ -66,6 +68,22 @@ impl Kept {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("{}-{number}", self.id)).expect("made of letters and digits");
         Some(Place { at: Location { dir: area.dir.clone(), name }, area })
+    }
+
+    /// So much more is kept.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The areas that were used.
+    pub(crate) fn areas(&self) -> Vec<(Dir, OwnedFd)> {
+        let areas = lock(&self.areas);
+        let used = areas.values().flatten().filter_map(|area| Some((area.dir.clone(), area.file.try_clone().ok()?)));
+        used.collect()
     }
 
     /// Areas in which nothing is kept go.
@@ -138,10 +156,4 @@ fn top_of(path: &Path, stat: &Stat) -> PathBuf {
     let table = mount::table().unwrap_or_default();
     let mount = mount::numbered(&table, stat.mount).or_else(|| mount::serving(&table, path));
     mount.map_or_else(|| path.to_owned(), |mount| mount.point.clone())
-}
-
-/// Whether a name is that of a kept area in a top directory.
-pub(crate) fn is_area_name(name: &[u8]) -> bool {
-    let number = name.strip_prefix(IN_TOP.as_bytes());
-    number.is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
 }

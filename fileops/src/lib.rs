@@ -48,22 +48,27 @@
 //! that never answers delays nobody else.
 #![deny(unsafe_code)]
 
+mod comparison;
 mod conflict;
 mod control;
 mod engine;
 mod error;
+mod inbox;
 mod journal;
 mod kept;
 mod operation;
 mod ops;
 mod pool;
 mod progress;
+mod question;
 mod report;
 mod schedule;
 mod sys;
 
-pub use conflict::{OnConflict, Undoable};
+pub use comparison::Comparison;
+pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable};
 pub use error::{Action, Error, Refusal, Result, Shown};
+pub use inbox::{Inbox, NextQuestion};
 pub use operation::{OnShortage, Operation, Running, Shortage};
 pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
@@ -72,5 +77,6 @@ pub use ops::recover::{Leftover, leftovers, search};
 pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
+pub use question::{Failure, OnError, Open, Question, QuestionKind, Resolution, Scope, Unfit};
 pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
 pub use schedule::{Schedule, Scheduled, Scheduler, scheduler};

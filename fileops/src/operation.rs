@@ -2,10 +2,12 @@
 
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
+use crate::inbox::{Inbox, NextQuestion, Questions};
 use crate::journal::Journal;
 use crate::kept::Kept;
-use crate::pool::{Pool, Task};
+use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
+use crate::question::{OnError, Open, Resolution, Scope, Unfit};
 use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
 use crate::schedule::{Id, Uses, Who, scheduler};
 use std::future::Future;
@@ -19,11 +21,13 @@ use std::time::Duration;
 
 /// The caller's end of a running operation, and a future of its [`Report`].
 ///
-/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it.
+/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it. What
+/// an operation asks that nobody can answer any more is left out (see [`Inbox`]).
 #[must_use = "dropping an operation leaves it running with nobody to see its report"]
 pub struct Operation {
     job: Arc<Job>,
     task: Task<Report>,
+    inbox: Inbox,
 }
 
 impl Operation {
@@ -53,11 +57,15 @@ impl Operation {
                 run(Arc::clone(&worker))
             };
             worker.is_done.store(true, Ordering::Release);
+            worker.questions.close();
             report
         };
+        let stopped = Arc::downgrade(&job);
+        job.questions.on_stop(move || stopped.upgrade().into_iter().for_each(|job| job.stop()));
+        let inbox = Inbox::new(&job.questions);
         let who = Who { id: &job.id, verb: job.verb, control: &job.control, meter: &job.meter };
         let task = scheduler().start(who, uses, pool, call);
-        Operation { job, task }
+        Operation { job, task, inbox }
     }
 
     /// What it is called by, in [`scheduler`](crate::scheduler) and in the history ([`Report::id`]).
@@ -122,14 +130,40 @@ impl Operation {
         shortage.clone()
     }
 
+    /// Where its questions are answered, for those who do not have this handle.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// The questions that are open, see [`Inbox::questions`].
+    pub fn questions(&self) -> Vec<Open> {
+        self.inbox.questions()
+    }
+
+    /// The next question, see [`Inbox::question`].
+    pub fn question(&self) -> NextQuestion {
+        self.inbox.question()
+    }
+
+    /// Answers a question, see [`Inbox::answer`].
+    ///
+    /// # Errors
+    /// Why the answer does not fit; the question then stays open.
+    pub fn answer(&self, id: u64, resolution: Resolution, scope: Scope) -> Result<(), Unfit> {
+        self.inbox.answer(id, resolution, scope)
+    }
+
     /// Whether the report is there.
     pub fn is_done(&self) -> bool {
         self.task.is_done()
     }
 
-    /// Waits for the report on this thread: for programs that have no executor.
+    /// Waits for the report on this thread: for programs that have no executor. Questions can then only be answered by
+    /// those who have the [`Inbox`]; without one nobody can, and what is asked is left out.
     pub fn wait(self) -> Report {
-        crate::pool::block_on(self)
+        let Operation { job, task, inbox } = self;
+        drop(inbox);
+        crate::pool::block_on(Ending { job, task })
     }
 }
 
@@ -137,22 +171,42 @@ impl Future for Operation {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
-        Pin::new(&mut self.task).poll(context).map(|answer| {
-            answer.unwrap_or_else(|error| {
-                self.job.fail(Error::new(Action::Start, "", io::Error::other(error)));
-                self.job.report(Outcome::Done)
-            })
-        })
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
     }
 }
 
-/// The future of an operation that was awaited without being started by hand. Dropping it cancels.
+/// An operation of which only the report is wanted.
+struct Ending {
+    job: Arc<Job>,
+    task: Task<Report>,
+}
+
+impl Future for Ending {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
+    }
+}
+
+fn report(job: &Job, answer: Result<Report, TaskError>) -> Report {
+    answer.unwrap_or_else(|error| {
+        job.fail(Error::new(Action::Start, "", io::Error::other(error)));
+        job.report(Outcome::Done)
+    })
+}
+
+/// The future of an operation that was awaited without being started by hand. Dropping it cancels. It has nobody who could
+/// answer questions: what is asked is left out.
 #[must_use = "dropping this future cancels the operation"]
-pub struct Running(Option<Operation>);
+pub struct Running(Option<Ending>);
 
 impl Running {
     pub(crate) fn new(operation: Operation) -> Running {
-        Running(Some(operation))
+        let Operation { job, task, .. } = operation;
+        Running(Some(Ending { job, task }))
     }
 }
 
@@ -171,8 +225,8 @@ impl Future for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(operation) = &self.0 {
-            operation.cancel();
+        if let Some(ending) = &self.0 {
+            ending.job.control.cancel();
         }
     }
 }
@@ -210,6 +264,12 @@ pub(crate) struct Job {
     pub(crate) control: Arc<Control>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) on_shortage: OnShortage,
+    pub(crate) on_error: OnError,
+    pub(crate) questions: Arc<Questions>,
+    /// Asked for by the reader; whether nothing is left to do but to wait for answers.
+    only_waits: Mutex<Option<Box<dyn Fn() -> bool + Send>>>,
+    /// An answer, or the rule for failures, ended it.
+    was_stopped: AtomicBool,
     /// What is done, on disk.
     pub(crate) journal: Journal,
     /// Where what is displaced stays.
@@ -235,6 +295,10 @@ pub(crate) struct Job {
 impl Job {
     /// `verb` is what its records call the operation.
     pub(crate) fn new(verb: &'static str, on_shortage: OnShortage) -> Arc<Job> {
+        Job::with_rules(verb, on_shortage, OnError::Continue)
+    }
+
+    pub(crate) fn with_rules(verb: &'static str, on_shortage: OnShortage, on_error: OnError) -> Arc<Job> {
         let journal = Journal::new(verb);
         Arc::new(Job {
             kept: Kept::new(journal.id()),
@@ -243,6 +307,10 @@ impl Job {
             control: Arc::default(),
             meter: Arc::new(Meter::new()),
             on_shortage,
+            on_error,
+            questions: Arc::default(),
+            only_waits: Mutex::default(),
+            was_stopped: AtomicBool::new(false),
             journal,
             failures: Mutex::default(),
             skipped: Mutex::default(),
@@ -262,6 +330,12 @@ impl Job {
 
     pub(crate) fn fail(&self, error: Error) {
         lock(&self.failures).push(error);
+    }
+
+    /// Ends the operation as a cancel does; the report tells the difference.
+    pub(crate) fn stop(&self) {
+        self.was_stopped.store(true, Ordering::Relaxed);
+        self.control.cancel();
     }
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
@@ -322,6 +396,11 @@ impl Job {
         *lock(&self.current) = Some(Box::new(current));
     }
 
+    /// How the reader learns that only answers are waited for.
+    pub(crate) fn show_waiting(&self, only_waits: impl Fn() -> bool + Send + 'static) {
+        *lock(&self.only_waits) = Some(Box::new(only_waits));
+    }
+
     /// Waits for all that `is_over` asks about, cancelled or not.
     pub(crate) fn wait_until(&self, mut is_over: impl FnMut() -> bool, time: Duration) -> bool {
         let end = std::time::Instant::now() + time;
@@ -345,6 +424,7 @@ impl Job {
             State::Cancelled => Phase::Cancelling,
             _ if scheduler().place(&self.id).is_some() => Phase::Waiting,
             State::Paused => Phase::Paused,
+            State::Running if lock(&self.only_waits).as_ref().is_some_and(|only_waits| only_waits()) => Phase::Asking,
             State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
             State::Running => Phase::Running,
         }
@@ -355,12 +435,16 @@ impl Job {
         progress.place = scheduler().place(&self.id);
         progress.current = lock(&self.current).as_ref().and_then(|current| current());
         progress.workers = self.workers.load(Ordering::Relaxed);
+        progress.questions = self.questions.count();
         progress
     }
 
     /// Takes everything that was gathered.
     pub(crate) fn report(&self, outcome: Outcome) -> Report {
         *lock(&self.current) = None;
+        *lock(&self.only_waits) = None;
+        let was_stopped = outcome == Outcome::Cancelled && self.was_stopped.load(Ordering::Relaxed);
+        let outcome = if was_stopped { Outcome::Stopped } else { outcome };
         let sums = self.meter.sums();
         let mut notes = std::mem::take(&mut *lock(&self.notes));
         notes.sort_by_key(|note| note.kind);

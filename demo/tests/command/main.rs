@@ -1,6 +1,7 @@
 //! The command line as scripts and people meet it: exit codes, streams, names, signals.
 
 mod interrupted;
+mod questions;
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};

@@ -10,7 +10,7 @@ mod line;
 mod read;
 mod step;
 
-pub(crate) use read::{Held, Recorded, Written, history, hold, interrupted, recorded};
+pub(crate) use read::{Held, Recorded, Written, history, hold, interrupted, past_count, recorded};
 pub(crate) use step::{Dir, Identity, Location, Step};
 
 use crate::control::lock;

@@ -93,6 +93,11 @@ pub(crate) fn history() -> io::Result<Vec<Written>> {
     Ok(found)
 }
 
+/// How many operations the history holds.
+pub(crate) fn past_count() -> usize {
+    journals("history").map_or(0, |paths| paths.len())
+}
+
 /// The stages in all journals, those of running operations too: for a look only.
 pub(crate) fn recorded() -> io::Result<Vec<Recorded>> {
     let mut found = Vec::new();

@@ -18,7 +18,10 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// What the copy keeps of each directory.
@@ -37,6 +40,15 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
+    /// Whether the new tree it is in has its name, though some entries still wait; one answer for all of it.
+    pub(super) is_public: Arc<AtomicBool>,
+    /// It was counted, as done or as made.
+    pub(super) was_counted: AtomicBool,
+    pub(super) was_settled: AtomicBool,
+    /// Whether it may be opened for us where its owner can do that.
+    pub(super) has_rights: bool,
+    /// The mode its source had before it was opened for us.
+    pub(super) locked: OnceLock<u32>,
     /// How a directory that was there before is recorded, once something is made in it.
     home: OnceLock<journal::Dir>,
 }
@@ -45,22 +57,53 @@ pub(super) struct Place {
 pub(super) enum Kind {
     /// Existed before: everybody sees what is in it.
     Shared,
-    /// Made by us, and not to be seen before it is whole.
+    /// Made by us, and not to be seen before it is whole but for what waits.
     Fresh,
 }
 
 impl Place {
     pub(super) fn new(kind: Kind) -> Place {
-        let (root_name, stage, route, born, inherits, replacements, was_touched, home) = Default::default();
-        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, home }
+        let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
+        let (is_public, was_counted, was_settled, has_rights, locked, home) = Default::default();
+        Place {
+            kind,
+            root_name,
+            stage,
+            route,
+            born,
+            inherits,
+            replacements,
+            was_touched,
+            is_public,
+            was_counted,
+            was_settled,
+            has_rights,
+            locked,
+            home,
+        }
     }
 
     pub(super) fn route(&self) -> &Arc<Route> {
         self.route.get().expect("a directory's route is known when it is opened")
     }
 
+    /// A directory of ours in a tree of ours that nobody sees yet.
+    pub(super) fn inside(above: &Place) -> Place {
+        let (born, is_public) = (Arc::clone(&above.born), Arc::clone(&above.is_public));
+        Place { born, is_public, ..Place::new(Kind::Fresh) }
+    }
+
+    /// Whether it is ours and nobody sees it yet.
     pub(super) fn is_fresh(&self) -> bool {
+        self.is_ours() && !self.is_public()
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
         self.kind == Kind::Fresh
+    }
+
+    pub(super) fn is_public(&self) -> bool {
+        self.is_public.load(Acquire)
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Replacement {
     pub(super) name: CString,
     pub(super) old: Stat,
     pub(super) source: PathBuf,
+    /// Its name at the source.
+    pub(super) source_name: CString,
     pub(super) stat: Stat,
     pub(super) is_durable: bool,
 }
@@ -113,7 +115,10 @@ impl Draft {
         let journal = &ledger.job.journal;
         match (replaced, keeping) {
             (Replaced::Done, keeping) => {
-                keeping.into_iter().for_each(|keeping| journal.done(keeping.pending));
+                if let Some(keeping) = keeping {
+                    journal.done(keeping.pending);
+                    ledger.job.kept.add(old.allocated);
+                }
                 Ok(())
             }
             (Replaced::Dropped(error), keeping) => {

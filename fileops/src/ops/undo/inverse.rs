@@ -88,7 +88,9 @@ impl<'a> Inverse<'a> {
         };
         let pending = self.job.journal.intend(&Step::Removed { at: at.clone(), kept: place.at.clone(), identity });
         let taken = steps::rename(dir, &at.name, place.area(), &place.at.name, id);
-        steps::settle(self.job, pending, taken).during(Action::Rename, || at.path())
+        steps::settle(self.job, pending, taken).during(Action::Rename, || at.path())?;
+        self.job.kept.add(identity.allocated);
+        Ok(())
     }
 
     /// What was made must be as it was left. Gives what it takes on the disk.

@@ -4,6 +4,7 @@
 mod history;
 mod inverse;
 mod settle;
+mod trim;
 mod unchanged;
 
 pub use history::{Past, PastState, history, undone};
@@ -24,6 +25,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use trim::trim;
 
 /// Takes back what an operation did: what it made goes, what it replaced comes back, what it moved goes home. `id` is the
 /// [`Report::id`](crate::Report::id) of the operation, or a [`Past::id`] of the [`history`].
@@ -89,8 +91,7 @@ impl Undo {
                 job.fail(error);
             }
             let is_cancelled = job.control.is_cancelled();
-            job.journal.finish(true, is_cancelled);
-            job.kept.tidy();
+            finish(&job, &pool, true, is_cancelled);
             job.report(if is_cancelled { Outcome::Cancelled } else { Outcome::Done })
         })
     }
@@ -150,6 +151,15 @@ fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
         settle_history(&held, is_redo).during(Action::Journal, || &held.journal.path)?;
     }
     Ok(())
+}
+
+/// Ends what an operation has recorded and kept.
+pub(crate) fn finish(job: &Job, pool: &Pool, is_clean: bool, is_cancelled: bool) {
+    job.journal.finish(is_clean, is_cancelled);
+    if is_clean {
+        trim(job, pool);
+    }
+    job.kept.tidy();
 }
 
 /// The journal of an operation, wherever it is.
