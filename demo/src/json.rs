@@ -1,7 +1,7 @@
 //! The lines of `--json`: one object each, with one member that says what it is.
 
 use crate::{messages, text};
-use fileops::{Error, Leftover, Note, Outcome, Phase, Progress, Report, Shortage, Shown, Skipped};
+use fileops::{Error, Leftover, Moved, Note, Outcome, Phase, Progress, Report, Shortage, Shown, Skipped, TrashItem};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -53,6 +53,31 @@ pub(crate) fn skipped(skipped: &Skipped) -> String {
     line("skipped", object)
 }
 
+pub(crate) fn moved(moved: &Moved) -> String {
+    let mut object = Map::new();
+    add_path(&mut object, "path", Some(&moved.path));
+    add_path(&mut object, "target", Some(&moved.target));
+    line("moved", object)
+}
+
+pub(crate) fn item(item: &TrashItem) -> String {
+    let mut object = members(json!({
+        "deleted": item.deleted,
+        "date": item.date,
+        "size": item.size,
+        "directory": item.is_dir,
+        "damage": item.damage.map(|damage| messages::damage(damage).0),
+    }));
+    add_path(&mut object, "id", Some(&item.id));
+    add_path(&mut object, "original", item.original.as_deref());
+    add_path(&mut object, "trash", Some(&item.trash));
+    line("item", object)
+}
+
+pub(crate) fn listing(items: usize, failures: usize, exit: u8) -> String {
+    line("report", members(json!({ "exit": exit, "items": items, "failures": failures })))
+}
+
 pub(crate) fn note(note: &Note) -> String {
     let (kind, sentence) = messages::note_kind(note.kind);
     let mut object = members(json!({
@@ -90,6 +115,7 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "workers": report.workers,
         "failures": report.failures.len(),
         "skipped": report.skipped.len(),
+        "moved": report.moved.len(),
         "notes": report.notes.len(),
         "stuck": stuck,
     }));

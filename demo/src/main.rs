@@ -1,6 +1,6 @@
 //! `fileops`: the library's operations in a terminal.
 //!
-//! `args` says what may be typed. `copy`, `measure` and `recover` turn it into an operation, which `watch` follows: it
+//! `args` says what may be typed. `copy`, `delete`, `trash`, `measure` and `recover` turn it into an operation, which `watch` follows: it
 //! draws the `bar`, asks when the target is full (`shortage`), and ends on a signal (`signals`). `outcome` tells how it
 //! ended, in the words of `messages` or as lines of `json`; `text` writes numbers and times for people, and `out` owns
 //! the two streams.
@@ -20,6 +20,7 @@ mod recover;
 mod shortage;
 mod signals;
 mod text;
+mod trash;
 mod watch;
 
 use args::{Cli, Command};
@@ -41,6 +42,7 @@ fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
         Command::Delete(args) => delete::run(args),
+        Command::Trash { command } => trash::run(command),
         Command::Measure(args) => measure::run(args),
         Command::Recover(args) => recover::run(&args),
         Command::Completions { shell } => pages::completions(shell),

@@ -35,6 +35,10 @@ pub enum Action {
     Link,
     /// Renaming, which is also how a finished stage gets its final name.
     Rename,
+    /// Putting something into the trash.
+    Trash,
+    /// Taking something out of the trash again.
+    Restore,
     /// Removing a file.
     Remove,
     /// Removing a directory.
@@ -72,6 +76,8 @@ impl Action {
             Action::Symlink => "make symbolic link",
             Action::Link => "link",
             Action::Rename => "rename",
+            Action::Trash => "trash",
+            Action::Restore => "restore",
             Action::Remove => "remove",
             Action::RemoveDir => "remove directory",
             Action::SetMode => "set mode of",
@@ -111,6 +117,12 @@ pub enum Refusal {
     MountPoint,
     /// A path that ends in `.` or `..` names no entry that could be taken away.
     NoName,
+    /// No trash can take it: the file system is read-only, or is not for keeping files, or there is no right to make one.
+    NoTrash,
+    /// It is a trash, or is in one, or has one in it.
+    IsTrash,
+    /// What is recorded of it in the trash does not tell where it was, or is not there.
+    Damaged,
 }
 
 impl Refusal {
@@ -122,7 +134,8 @@ impl Refusal {
             Refusal::KindDiffers => libc::EISDIR,
             Refusal::Changed | Refusal::TargetChanged => libc::ESTALE,
             Refusal::TooLarge => libc::EFBIG,
-            Refusal::KindNotSupported => libc::EOPNOTSUPP,
+            Refusal::KindNotSupported | Refusal::NoTrash => libc::EOPNOTSUPP,
+            Refusal::IsTrash | Refusal::Damaged => libc::EINVAL,
             Refusal::MountPoint => libc::EBUSY,
         }
     }
@@ -141,6 +154,9 @@ impl fmt::Display for Refusal {
             Refusal::TooLarge => "the file is too large for the target's file system",
             Refusal::KindNotSupported => "the target's file system has no such kind of file",
             Refusal::MountPoint => "another file system is mounted there",
+            Refusal::NoTrash => "no trash can take it",
+            Refusal::IsTrash => "the trash itself, and what is in it, cannot be put into the trash",
+            Refusal::Damaged => "the trash does not know where it was",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
         })
     }
@@ -155,7 +171,7 @@ impl From<Refusal> for io::Error {
             Refusal::KindDiffers => io::ErrorKind::IsADirectory,
             Refusal::Changed | Refusal::TargetChanged => io::ErrorKind::StaleNetworkFileHandle,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
-            Refusal::KindNotSupported => io::ErrorKind::Unsupported,
+            Refusal::KindNotSupported | Refusal::NoTrash => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,
             _ => io::ErrorKind::InvalidInput,
         };

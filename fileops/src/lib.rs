@@ -40,6 +40,8 @@
 //! |---|---|
 //! | [`copy`], [`copy_as`] | trees with everything that belongs to them; never half-written under a final name |
 //! | [`delete`] | for good: no link is followed, no mount point crossed unless asked |
+//! | [`trash`], [`restore`] | into the trash of the freedesktop specification, on every mount, and back |
+//! | [`trash_list`], [`trash_delete`], [`empty_trash`] | what is in it, and away with it |
 //! | [`measure`] | entries, bytes, allocated bytes, as du(1) counts |
 //! | [`leftovers`], [`search`] | what interrupted operations left on disk, told by identity, removed when asked |
 //!
@@ -59,6 +61,7 @@ mod pool;
 mod progress;
 mod report;
 mod sys;
+mod trash;
 
 pub use conflict::OnConflict;
 pub use error::{Action, Error, Refusal, Result, Shown};
@@ -67,6 +70,11 @@ pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};
+pub use ops::trash::{
+    EmptyTrash, Listing, Restore, Trash, TrashDelete, TrashList, TrashListing, Trashed, empty_trash, restore, trash,
+    trash_delete, trash_list,
+};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
-pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
+pub use report::{Complete, Incomplete, Moved, Note, NoteKind, Outcome, Report, Skipped};
+pub use trash::{Damage, TrashItem};

@@ -5,7 +5,7 @@ use crate::error::{Action, Error};
 use crate::journal::Journal;
 use crate::pool::{Pool, Task};
 use crate::progress::{Meter, Phase, Progress};
-use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
+use crate::report::{Moved, Note, NoteKind, Outcome, Report, Skipped};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -158,6 +158,7 @@ pub(crate) struct Job {
     pub(crate) journal: Journal,
     failures: Mutex<Vec<Error>>,
     skipped: Mutex<Vec<Skipped>>,
+    moved: Mutex<Vec<Moved>>,
     notes: Mutex<Vec<Note>>,
     stuck: Mutex<Vec<PathBuf>>,
     shortage: Mutex<Option<Shortage>>,
@@ -184,6 +185,7 @@ impl Job {
             journal: Journal::new(verb),
             failures: Mutex::default(),
             skipped: Mutex::default(),
+            moved: Mutex::default(),
             notes: Mutex::default(),
             stuck: Mutex::default(),
             shortage: Mutex::default(),
@@ -204,6 +206,10 @@ impl Job {
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
         lock(&self.skipped).push(Skipped { path, target });
+    }
+
+    pub(crate) fn moved(&self, path: PathBuf, target: PathBuf) {
+        lock(&self.moved).push(Moved { path, target });
     }
 
     pub(crate) fn is_stuck_at(&self, path: PathBuf) {
@@ -311,6 +317,7 @@ impl Job {
             workers: self.most_workers.load(Ordering::Relaxed),
             failures: std::mem::take(&mut *lock(&self.failures)),
             skipped: std::mem::take(&mut *lock(&self.skipped)),
+            moved: std::mem::take(&mut *lock(&self.moved)),
             notes,
             stuck: std::mem::take(&mut *lock(&self.stuck)),
         }

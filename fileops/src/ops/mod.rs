@@ -2,7 +2,9 @@
 
 pub(crate) mod copy;
 pub(crate) mod delete;
+mod each;
 pub(crate) mod measure;
 pub(crate) mod recover;
 pub(crate) mod remove;
 mod source;
+pub(crate) mod trash;
