@@ -143,7 +143,7 @@ fn take(folder: &Folder, stage: &Stage, name: &CStr, id: Id) -> io::Result<bool>
         Err(error) => return Err(error),
     }
     let info = info_name(name);
-    match name::rename_new(&*folder.info, &stage.name, &*folder.info, &info) {
+    match name::rename_claiming(&*folder.info, &stage.name, &*folder.info, &info) {
         Ok(()) => Ok(true),
         // The call may have been made all the same.
         Err(_) if Stat::at(&*folder.info, &info).is_ok_and(|stat| stat.id == id) => {

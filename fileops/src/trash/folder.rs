@@ -57,7 +57,7 @@ const INFO: &CStr = c"info";
 impl Folder {
     /// The user's home trash. An error if there is no home, or somebody else's.
     pub(crate) fn home(make: Make) -> io::Result<Folder> {
-        let base = data_home().ok_or(io::ErrorKind::NotFound)?;
+        let base = data_home().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
         if make == Make::Yes {
             // 0700: XDG Base Directory specification, "Referencing this specification".
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&base)?;
@@ -79,7 +79,7 @@ impl Folder {
                 let above = open::dir(top, c".Trash", Follow::No)?;
                 // Without the sticky bit anybody could exchange the folders of others.
                 if Stat::of(&above)?.mode & 0o1000 == 0 {
-                    return Err(io::ErrorKind::PermissionDenied.into());
+                    return Err(io::Error::from_raw_os_error(libc::EACCES));
                 }
                 (own_dir(above, &c_string(user.to_string().as_bytes())?, make)?, format!(".Trash/{user}"))
             }
@@ -101,7 +101,7 @@ impl Folder {
             _ if name == format!(".Trash-{user}").as_str() => (Some(above), Shape::Own),
             _ => (None, Shape::Own),
         };
-        let top = top.ok_or(io::ErrorKind::InvalidInput)?;
+        let top = top.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         Folder::in_top(&open::root(top)?, top, shape, Make::No)
     }
 
@@ -153,11 +153,11 @@ impl Folder {
     pub(crate) fn way_to<'a>(&self, original: &'a Path) -> io::Result<(OwnedFd, &'a Path)> {
         match &self.top {
             Some(top) => {
-                let rest = original.strip_prefix(&self.base).map_err(|_| io::ErrorKind::InvalidInput)?;
+                let rest = original.strip_prefix(&self.base).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
                 Ok((name::handle(top, c".", Follow::No)?, rest))
             }
             None => {
-                let rest = original.strip_prefix("/").map_err(|_| io::ErrorKind::InvalidInput)?;
+                let rest = original.strip_prefix("/").map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
                 Ok((open::root(Path::new("/"))?, rest))
             }
         }
@@ -186,7 +186,7 @@ fn own_dir(parent: impl AsFd, name: &CStr, make: Make) -> io::Result<OwnedFd> {
         opened => opened?,
     };
     if Stat::of(&dir)?.uid != process::effective_ids().0 {
-        return Err(io::ErrorKind::PermissionDenied.into());
+        return Err(io::Error::from_raw_os_error(libc::EACCES));
     }
     Ok(dir)
 }

@@ -67,7 +67,7 @@ impl TrashItem {
         let info_name = info_name(name);
         let info = found(Stat::at(&*folder.info, &info_name))?;
         if file.is_none() && info.is_none() {
-            return Err(io::ErrorKind::NotFound.into());
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
         let text = info.map(|_| text_of(&folder.info, &info_name));
         let told = text.as_ref().and_then(|text| info::read(text.as_ref().ok()?));
@@ -100,7 +100,7 @@ impl TrashItem {
     pub(crate) fn at(id: &Path) -> io::Result<TrashItem> {
         let id = std::path::absolute(id)?;
         let (Some(dir), Some(file)) = (id.parent(), id.file_name()) else {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
         };
         let name = match dir.file_name().map(OsStrExt::as_bytes) {
             Some(b"info") => file.as_bytes().strip_suffix(INFO_SUFFIX).unwrap_or_default(),
@@ -108,7 +108,7 @@ impl TrashItem {
             _ => b"",
         };
         if name.is_empty() {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         let folder = Folder::at(dir.parent().unwrap_or(dir))?;
         TrashItem::read(&Arc::new(folder), &CString::new(name)?)

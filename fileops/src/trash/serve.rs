@@ -91,7 +91,11 @@ impl Top {
     fn open(&self, mount: OnMount) -> io::Result<OwnedFd> {
         let dir = open::root(&self.path)?;
         let stat = Stat::of_dir(&dir)?;
-        if (stat.id, stat.on_mount()) == (self.id, mount) { Ok(dir) } else { Err(io::ErrorKind::NotFound.into()) }
+        if (stat.id, stat.on_mount()) == (self.id, mount) {
+            Ok(dir)
+        } else {
+            Err(io::Error::from_raw_os_error(libc::ENOENT))
+        }
     }
 }
 

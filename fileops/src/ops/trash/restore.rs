@@ -269,7 +269,7 @@ impl Way {
         for part in rest.components() {
             names.push(CString::new(part.as_os_str().as_bytes())?);
         }
-        let name = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
+        let name = names.pop().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         let mut made = Vec::new();
         for part in names {
             let next = match enter(&dir, &part) {

@@ -1,0 +1,2 @@
+//! Other programs read what we wrote, and we read what they wrote.
+fn placeholder() {}
