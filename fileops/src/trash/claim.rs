@@ -33,10 +33,8 @@ pub(crate) struct Claim {
 pub(crate) fn claim(folder: &Folder, wanted: &CStr, text: &[u8], number: u32, journal: &Journal) -> Result<Claim> {
     let dir = journal.dir(&*folder.info, &folder.path.join("info"));
     let stage = journal.stage(&dir, &info_name(wanted));
-    let claimed = write(folder, &stage, text).and_then(|(file, stat)| {
-        journal.made(&stage, stat.id);
-        publish(folder, &stage, stat, wanted, number, &file)
-    });
+    let claimed = write(folder, &stage, text, journal)
+        .and_then(|(file, stat)| publish(folder, &stage, stat, wanted, number, &file));
     if claimed.is_err() {
         // A call whose answer was lost may have made it.
         let _ = name::unlink(&*folder.info, &stage.name);
@@ -82,9 +80,10 @@ pub(crate) fn remove_info(folder: &Folder, name: &CStr, id: Id) -> io::Result<()
 }
 
 /// Writes the stage; what is open, and what it is.
-fn write(folder: &Folder, stage: &Stage, text: &[u8]) -> Result<(OwnedFd, Stat)> {
+fn write(folder: &Folder, stage: &Stage, text: &[u8], journal: &Journal) -> Result<(OwnedFd, Stat)> {
     let path = || folder.path.join("info");
     let file = open::create(&*folder.info, &stage.name, 0o600).during(Action::Create, path)?;
+    journal.made(stage, Stat::of(&file).during(Action::Stat, path)?.id);
     let written = match write_all(&file, text) {
         // The sizes are a cache that anybody can make again; its room may be all that is needed.
         Err(error) if is_full(&error) && name::unlink(&folder.dir, super::sizes::NAME).is_ok() => {

@@ -5,7 +5,7 @@
 
 use super::folder::{Folder, info_name};
 use super::info::{decoded, encoded};
-use crate::journal::Journal;
+use crate::journal::{Journal, Stage};
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
 use crate::sys::{data, name};
@@ -58,7 +58,7 @@ pub(crate) fn update(folder: &Folder, new: Vec<(CString, Size)>, journal: &Journ
     }
     let dir = journal.dir(&folder.dir, &folder.path);
     let stage = journal.stage(&dir, NAME);
-    let written = write(folder, &stage.name, &lines);
+    let written = write(folder, &stage, &lines, journal);
     if written.is_err() {
         let _ = name::unlink(&folder.dir, &stage.name);
     }
@@ -71,20 +71,21 @@ pub(super) fn is_current(folder: &Folder, name: &CStr, size: &Size) -> bool {
     Stat::at(&*folder.info, &info_name(name)).is_ok_and(|stat| stat.modified.seconds == size.modified)
 }
 
-fn write(folder: &Folder, stage: &CStr, lines: &BTreeMap<CString, Size>) -> io::Result<()> {
+fn write(folder: &Folder, stage: &Stage, lines: &BTreeMap<CString, Size>, journal: &Journal) -> io::Result<()> {
     let mut text = Vec::new();
     for (name, Size { bytes, modified }) in lines {
         write!(text, "{bytes} {modified} ").expect("a vector takes everything");
         text.extend(encoded(name.to_bytes(), b""));
         text.push(b'\n');
     }
-    let file = open::create(&folder.dir, stage, 0o600)?;
+    let file = open::create(&folder.dir, &stage.name, 0o600)?;
+    journal.made(stage, Stat::of(&file)?.id);
     let mut done = 0;
     while done < text.len() {
         done += data::write(&file, &text[done..])?;
     }
     open::close(file)?;
-    name::rename(&folder.dir, stage, &folder.dir, NAME)
+    name::rename(&folder.dir, &stage.name, &folder.dir, NAME)
 }
 
 #[cfg(test)]
