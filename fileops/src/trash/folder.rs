@@ -102,6 +102,10 @@ impl Folder {
             _ => (None, Shape::Own),
         };
         let top = top.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        // Anywhere else somebody else may have put it.
+        if !super::serve::is_top(top) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         Folder::in_top(&open::root(top)?, top, shape, Make::No)
     }
 

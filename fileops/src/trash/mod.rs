@@ -16,5 +16,5 @@ pub use item::{Damage, TrashItem};
 pub(crate) use claim::{Claim, claim};
 pub(crate) use folder::{Folder, Make, data_home};
 pub(crate) use info::write as info_text;
-pub(crate) use serve::{Place, Serving, in_top, is_absence};
+pub(crate) use serve::{Place, Serving, in_top, is_absence, is_top};
 pub(crate) use sizes::{Size, update as update_sizes};

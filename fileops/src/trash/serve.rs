@@ -157,6 +157,16 @@ fn climb(dir: &OwnedFd, path: &Path, mount: OnMount) -> io::Result<(Vec<Id>, Vec
     Ok((above, tops))
 }
 
+/// Whether a directory is the top of a mount, or of a subvolume.
+pub(crate) fn is_top(path: &Path) -> bool {
+    let look = || {
+        let dir = open::root(path)?;
+        let (_, tops) = climb(&dir, path, Stat::of_dir(&dir)?.on_mount())?;
+        io::Result::Ok(tops.first().is_some_and(|top| top.path == path))
+    };
+    look().unwrap_or(false)
+}
+
 /// The folders that this user may have in a top directory, if they are there.
 pub(crate) fn in_top(path: &Path) -> Vec<io::Result<Folder>> {
     let top = match open::root(path) {

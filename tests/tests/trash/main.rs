@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use fileops::{Complete, Refusal, Report, TrashItem, TrashListing};
 use fileops_tests::temp::Temp;
 use fileops_tests::{FaultFs, Options, skip};
+use rustix::mount::UnmountFlags;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -31,12 +32,16 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// Says to a process of this program that it has a home of its own.
 const ALONE: &str = "FILEOPS_TEST_ALONE";
 
+/// And a mount namespace.
+const IN_NAMESPACE: &str = "namespace";
+
 /// Runs the rest of the test in a process of its own.
 macro_rules! alone {
     () => {
         if std::env::var_os(crate::ALONE).is_none() {
             return crate::run_alone(fileops_tests::test_name!());
         }
+        crate::leave_other_tests();
     };
 }
 
@@ -47,8 +52,12 @@ fn run_alone(test: &str) {
     // A user that a part of the test is run as has a home there too.
     fs::create_dir(home.path().join("data")).expect("made");
     let said = home.path().join("said");
-    let mut command = this_test(test, skip::is_root() && skip::has_command("unshare"));
-    command.env(ALONE, "1").env("HOME", home.path()).env("XDG_STATE_HOME", home.path().join("state"));
+    let in_namespace = skip::is_root() && skip::has_command("unshare");
+    let mut command = this_test(test, in_namespace);
+    command
+        .env(ALONE, if in_namespace { IN_NAMESPACE } else { "1" })
+        .env("HOME", home.path())
+        .env("XDG_STATE_HOME", home.path().join("state"));
     command.env("XDG_DATA_HOME", home.path().join("data"));
     let output = File::create(&said).expect("made");
     command.stdout(output.try_clone().expect("cloned")).stderr(output);
@@ -58,6 +67,19 @@ fn run_alone(test: &str) {
     assert!(status.is_some_and(|status| status.success()), "{test} failed:\n{said}");
     let told = said.lines().flat_map(|line| line.find("skipped: ").or(line.find("seen: ")).map(|at| &line[at..]));
     told.for_each(|line| println!("{line}"));
+}
+
+/// Unmounts, in this namespace only, what other tests have mounted: some of it never answers.
+fn leave_other_tests() {
+    if std::env::var_os(ALONE).is_none_or(|value| value != IN_NAMESPACE) {
+        return;
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    for point in mounts.lines().rev().filter_map(|line| line.split(' ').nth(4)) {
+        if point.contains("/fileops-mnt-") {
+            let _ = rustix::mount::unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+        }
+    }
 }
 
 /// This program, to run this test once more.

@@ -134,6 +134,11 @@ fn what_only_looks_like_a_trash_is_not_taken_for_one() {
     let report = fileops::block_on(async { fileops::trash_delete([Trashed::Id(id)]).await });
     assert_eq!(errnos(&report), [Some(libc::EINVAL)]);
     assert!(tree.path("evil/files/a").exists());
+    // Nor is one that has the name of a trash, and is not at the top of anything.
+    fs::rename(tree.path("evil"), crate::own_trash(tree.root())).expect("renamed");
+    let id = crate::own_trash(tree.root()).join("info/a.trashinfo");
+    assert_eq!(errnos(&restore_with(OnConflict::Fail, id)), [Some(libc::EINVAL)]);
+    assert_eq!(errnos(&restore_original("/tmp/x".into())), [Some(libc::ENOENT)]);
 }
 
 #[test]

@@ -160,6 +160,9 @@ fn a_btrfs_subvolume_has_its_own_trash() {
     assert_eq!(path_in(&own_trash(mount.path()).join("info/a.trashinfo")), Path::new("plain/a"));
     let inside = own_trash(&mount.path().join("sub"));
     assert_eq!(path_in(&inside.join("info/b.trashinfo")), Path::new("dir/b"));
+    let sub = mount.path().join("sub/dir/b");
+    complete(fileops::block_on(async { fileops::restore([fileops::Trashed::Original(sub.clone())]).await }));
+    assert_eq!(fs::read_to_string(sub).expect("it is back"), "2");
     // The subvolume itself goes to the trash around it.
     complete(put(&[&mount.path().join("sub")]));
     assert!(own_trash(mount.path()).join("files/sub/dir").is_dir());

@@ -4,7 +4,7 @@
 use crate::error::{Action, During, Error, Result};
 use crate::pool::{Pool, Task};
 use crate::sys::mount;
-use crate::trash::{Folder, Make, TrashItem, data_home, in_top, is_absence};
+use crate::trash::{Folder, Make, TrashItem, data_home, in_top, is_absence, is_top};
 use std::collections::HashSet;
 use std::future::Future;
 use std::io;
@@ -55,6 +55,15 @@ pub enum Trashed {
     Id(PathBuf),
     /// By where it was; of several the one trashed last.
     Original(PathBuf),
+}
+
+impl Trashed {
+    pub(super) fn original(&self) -> Option<&Path> {
+        match self {
+            Trashed::Original(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl From<TrashItem> for Trashed {
@@ -146,17 +155,41 @@ type Answer = (PathBuf, Vec<Result<Vec<TrashItem>>>);
 
 /// Looks everywhere, and gives what is known when the time is over.
 pub(super) fn list(pool: &Pool, patience: Duration) -> TrashListing {
+    let tops = tops().into_iter().map(|top| (top, Top::Mount)).collect();
+    look_at(tops, pool, patience)
+}
+
+/// Looks where something may be that was once at one of these paths: in the home trash, and at the tops above them.
+pub(super) fn list_above(paths: &[PathBuf], pool: &Pool, patience: Duration) -> TrashListing {
+    let mut tops = vec![(PathBuf::new(), Top::Mount)];
+    for top in paths.iter().flat_map(|path| path.ancestors().skip(1)) {
+        if !tops.iter().any(|(known, _)| known == top) {
+            tops.push((top.to_owned(), Top::Perhaps));
+        }
+    }
+    look_at(tops, pool, patience)
+}
+
+/// Whether a directory is known to be the top of a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Top {
+    Mount,
+    /// It may be one, or that of a subvolume.
+    Perhaps,
+}
+
+fn look_at(tops: Vec<(PathBuf, Top)>, pool: &Pool, patience: Duration) -> TrashListing {
     let end = Instant::now() + patience;
     let (sender, receiver) = channel::<Answer>();
     let mut waiting = HashSet::new();
     // A task that is dropped is given up, if it has not begun.
     let mut tasks = Vec::new();
-    for top in tops() {
+    for (top, kind) in tops {
         let (sender, place) = (sender.clone(), top.clone());
         waiting.insert(top.clone());
         let look = move || {
             // Nobody may be waiting any more.
-            let _ = sender.send((place.clone(), look(&place)));
+            let _ = sender.send((place.clone(), look(&place, kind)));
         };
         if pool.has_threads() {
             tasks.push(pool.run_at(lane(&top), look));
@@ -192,10 +225,11 @@ fn lane(top: &Path) -> PathBuf {
     if top.as_os_str().is_empty() { data_home().unwrap_or_default() } else { top.to_owned() }
 }
 
-fn look(top: &Path) -> Vec<Result<Vec<TrashItem>>> {
-    let folders = match top.as_os_str().is_empty() {
-        true => vec![Folder::home(Make::No)],
-        false => in_top(top),
+fn look(top: &Path, kind: Top) -> Vec<Result<Vec<TrashItem>>> {
+    let folders = match (top.as_os_str().is_empty(), kind) {
+        (true, _) => vec![Folder::home(Make::No)],
+        (_, Top::Perhaps) if !is_top(top) => Vec::new(),
+        _ => in_top(top),
     };
     let there = folders.into_iter().filter(|folder| !folder.as_ref().is_err_and(is_absence));
     there.map(|folder| folder.and_then(|folder| Arc::new(folder).items()).during(Action::List, || top)).collect()

@@ -1,6 +1,6 @@
 //! Taking things out of the trash again, to where they were. Parents that are gone are made; nothing is replaced.
 
-use super::list::{Trashed, list};
+use super::list::{Trashed, list_above};
 use super::{drop_sizes, moving, remember, report};
 use crate::conflict::{OnConflict, numbered};
 use crate::control::lock;
@@ -99,15 +99,16 @@ impl IntoFuture for Restore {
 
 /// Finds the items that are named by where they were.
 pub(super) fn resolve(named: Vec<Trashed>, job: &Job, pool: &Pool) -> Vec<Wanted> {
-    let is_needed = named.iter().any(|item| matches!(item, Trashed::Original(_)));
-    let mut listing = if is_needed { list(pool, PATIENCE) } else { Default::default() };
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let originals: Vec<_> = named.iter().filter_map(Trashed::original).map(absolute).collect();
+    let mut listing = if originals.is_empty() { Default::default() } else { list_above(&originals, pool, PATIENCE) };
     let mut wanted = Vec::new();
     for item in named {
         match item {
             Trashed::Item(item) => wanted.push(Wanted::Item(item)),
             Trashed::Id(id) => wanted.push(Wanted::Id(id)),
             Trashed::Original(path) => {
-                let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+                let absolute = absolute(&path);
                 // Each of several is taken once, the last first.
                 match listing.items.iter().position(|item| item.original.as_ref() == Some(&absolute)) {
                     Some(at) => wanted.push(Wanted::Item(Box::new(listing.items.remove(at)))),
