@@ -19,9 +19,11 @@ use std::sync::{Arc, Mutex};
 #[derive(Default)]
 pub(crate) struct Serving {
     places: Mutex<HashMap<(OnMount, Id), Arc<Place>>>,
-    /// `None` for those that cannot be used.
-    folders: Mutex<HashMap<(Shape, OnMount, Id), Option<Arc<Folder>>>>,
+    folders: Mutex<Folders>,
 }
+
+/// By shape, mount and top directory; `None` for those that cannot be used.
+type Folders = HashMap<(Shape, OnMount, Id), Option<Arc<Folder>>>;
 
 /// A directory that things are trashed from.
 pub(crate) struct Place {

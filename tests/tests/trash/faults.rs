@@ -192,7 +192,7 @@ fn the_info_file_is_on_its_device_before_anything_moves() {
     make(fs.backing(), "a=x");
     complete(put(&[&fs.path().join("a")]));
     let log: Vec<_> = fs.log().into_iter().map(|(op, path)| (op, path.display().to_string())).collect();
-    let at = |what: &dyn Fn(&(Op, String)) -> bool| log.iter().position(|one| what(one)).expect("it was asked for");
+    let at = |what: &dyn Fn(&(Op, String)) -> bool| log.iter().position(what).expect("it was asked for");
     let wrote = at(&|(op, _)| *op == Op::Write);
     let synced = at(&|(op, _)| *op == Op::Fsync);
     let listed = at(&|(op, path)| *op == Op::Fsyncdir && path.ends_with("info"));
