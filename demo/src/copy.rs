@@ -6,7 +6,7 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{messages, text};
-use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Shown};
+use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Shown, Undoable};
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
@@ -75,6 +75,7 @@ fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
         .links(if args.follow { Links::Follow } else { Links::Keep })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
+        .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
     match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),

@@ -10,6 +10,7 @@ mod args;
 mod bar;
 mod copy;
 mod delete;
+mod history;
 mod json;
 mod measure;
 mod messages;
@@ -21,6 +22,7 @@ mod shortage;
 mod signals;
 mod text;
 mod trash;
+mod undo;
 mod watch;
 
 use args::{Cli, Command};
@@ -43,6 +45,9 @@ fn run(command: Command) -> Exit {
         Command::Copy(args) => copy::run(args),
         Command::Delete(args) => delete::run(args),
         Command::Trash { command } => trash::run(command),
+        Command::Undo(args) => undo::undo(&args),
+        Command::Redo(args) => undo::redo(&args),
+        Command::History(args) => history::run(&args),
         Command::Measure(args) => measure::run(args),
         Command::Recover(args) => recover::run(&args),
         Command::Completions { shell } => pages::completions(shell),

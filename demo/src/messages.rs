@@ -1,7 +1,7 @@
 //! The sentences on standard error, whole.
 
 use crate::text::{count, counted, duration, reason, size};
-use fileops::{Damage, Error, Note, NoteKind, Report, Shortage, Shown, Skipped};
+use fileops::{Damage, Error, Note, NoteKind, Past, Report, Shortage, Shown, Skipped};
 use std::io;
 use std::path::Path;
 
@@ -50,6 +50,7 @@ pub(crate) fn note_kind(kind: NoteKind) -> (&'static str, &'static str) {
         NoteKind::NotJournalled => {
             ("not-journalled", "fileops recover has no record of this operation, whose state directory is not writable")
         }
+        NoteKind::NotKept => ("not-kept", "the old file could not be kept, so that an undo cannot bring it back"),
         NoteKind::LeftBehind => ("left-behind", "something unfinished is left, which fileops recover finds"),
         _ => ("other", "something was not kept"),
     }
@@ -130,6 +131,19 @@ pub(crate) fn empty_question(items: usize) -> String {
 
 pub(crate) fn empty_needs_yes() -> &'static str {
     "fileops: emptying the trash cannot be undone: say --yes, or be asked on a terminal"
+}
+
+pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {
+    match id {
+        Some(id) => format!("fileops: no operation {} is known", Shown(Path::new(id))),
+        None => "fileops: there is nothing to undo or redo".to_owned(),
+    }
+}
+
+/// "copy of /a/b: 3 steps in 0.01 s".
+pub(crate) fn undone(past: &Past, report: &Report) -> String {
+    let steps = counted(report.entries, "step", "steps");
+    format!("{} of {}: {steps} in {}", past.verb, Shown(&past.path), duration(report.elapsed))
 }
 
 /// What a copy keeps, less what a note limits.

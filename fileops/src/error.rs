@@ -57,6 +57,10 @@ pub enum Action {
     Sync,
     /// Keeping or reading the records that recovery needs.
     Journal,
+    /// Taking back what an operation did.
+    Undo,
+    /// Doing again what was taken back.
+    Redo,
 }
 
 impl Action {
@@ -87,6 +91,8 @@ impl Action {
             Action::WriteXattr => "write attributes of",
             Action::Sync => "sync",
             Action::Journal => "journal",
+            Action::Undo => "undo",
+            Action::Redo => "redo",
         }
     }
 }
@@ -123,6 +129,10 @@ pub enum Refusal {
     IsTrash,
     /// What is recorded of it in the trash does not tell where it was, or is not there.
     Damaged,
+    /// It is not any more what the operation left, and stays as it is.
+    ChangedSince,
+    /// What was replaced or taken away is not kept any more.
+    NotKept,
 }
 
 impl Refusal {
@@ -132,7 +142,8 @@ impl Refusal {
             Refusal::SameFile | Refusal::IntoItself | Refusal::NameNotAllowed | Refusal::NoName => libc::EINVAL,
             Refusal::Exists => libc::EEXIST,
             Refusal::KindDiffers => libc::EISDIR,
-            Refusal::Changed | Refusal::TargetChanged => libc::ESTALE,
+            Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => libc::ESTALE,
+            Refusal::NotKept => libc::ENOENT,
             Refusal::TooLarge => libc::EFBIG,
             Refusal::KindNotSupported | Refusal::NoTrash => libc::EOPNOTSUPP,
             Refusal::IsTrash | Refusal::Damaged => libc::EINVAL,
@@ -157,6 +168,8 @@ impl fmt::Display for Refusal {
             Refusal::NoTrash => "no trash can take it",
             Refusal::IsTrash => "the trash itself, and what is in it, cannot be put into the trash",
             Refusal::Damaged => "the trash does not know where it was",
+            Refusal::ChangedSince => "it was changed since",
+            Refusal::NotKept => "it is not kept any more",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
         })
     }
@@ -169,7 +182,8 @@ impl From<Refusal> for io::Error {
         let kind = match refusal {
             Refusal::Exists => io::ErrorKind::AlreadyExists,
             Refusal::KindDiffers => io::ErrorKind::IsADirectory,
-            Refusal::Changed | Refusal::TargetChanged => io::ErrorKind::StaleNetworkFileHandle,
+            Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => io::ErrorKind::StaleNetworkFileHandle,
+            Refusal::NotKept => io::ErrorKind::NotFound,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
             Refusal::KindNotSupported | Refusal::NoTrash => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,

@@ -55,15 +55,17 @@ mod control;
 mod engine;
 mod error;
 mod journal;
+mod kept;
 mod operation;
 mod ops;
 mod pool;
 mod progress;
 mod report;
+mod schedule;
 mod sys;
 mod trash;
 
-pub use conflict::OnConflict;
+pub use conflict::{OnConflict, Undoable};
 pub use error::{Action, Error, Refusal, Result, Shown};
 pub use operation::{OnShortage, Operation, Running, Shortage};
 pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
@@ -74,7 +76,9 @@ pub use ops::trash::{
     EmptyTrash, Listing, Restore, Trash, TrashDelete, TrashList, TrashListing, Trashed, empty_trash, restore, trash,
     trash_delete, trash_list,
 };
+pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use report::{Complete, Incomplete, Moved, Note, NoteKind, Outcome, Report, Skipped};
+pub use schedule::{OperationId, Schedule, Scheduled, Scheduler, scheduler};
 pub use trash::{Damage, TrashItem};

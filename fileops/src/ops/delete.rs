@@ -9,6 +9,7 @@ use crate::error::{Action, During, Error, Refusal, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::report::{Outcome, Report};
+use crate::schedule::{Effort, Uses};
 use crate::sys::stat::{Id, OnMount, Stat};
 use crate::sys::{attributes, name, process};
 use rustix::fs::FileType;
@@ -88,7 +89,8 @@ impl Delete {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
-        Operation::start(&pool.clone(), Job::new("delete", OnShortage::Warn), move |job| {
+        let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Entries };
+        Operation::start_in_turn(&pool.clone(), Job::new("delete", OnShortage::Warn), uses, move |job| {
             let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed: None, can_all: can_all() };
             engine::run(deleting, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })

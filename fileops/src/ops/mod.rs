@@ -7,4 +7,6 @@ pub(crate) mod measure;
 pub(crate) mod recover;
 pub(crate) mod remove;
 mod source;
+pub(crate) mod steps;
 pub(crate) mod trash;
+pub(crate) mod undo;

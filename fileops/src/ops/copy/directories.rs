@@ -105,7 +105,7 @@ impl Copying {
         target: &Arc<OwnedFd>,
         wanted: CString,
     ) -> Visit<Enter<Place>> {
-        let staged = self.ledger.intend(target, &entry.dir.path(End::Target), &wanted);
+        let staged = self.ledger.intend(entry.dir, target, &wanted);
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
         let give_up = |error: io::Error, action| {
@@ -178,12 +178,12 @@ impl Copying {
         Ok(())
     }
 
-    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
+    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Arc<Staged>) -> Visit {
         let mut wanted = staged.wanted.clone();
         for _ in 0..RENAMES {
             match staged.publish(&wanted) {
                 Ok(()) => {
-                    self.ledger.gone(staged);
+                    self.ledger.is_published(staged, &wanted);
                     dir.side(End::Target).expect("a copy has a target").rename(&wanted);
                     return Ok(());
                 }
