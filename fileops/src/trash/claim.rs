@@ -23,6 +23,7 @@ pub(crate) struct Claim {
     /// Of what is going to be in `files`.
     pub(crate) name: CString,
     number: u32,
+    /// Its info file, as it is under that name.
     pub(crate) info: Stat,
 }
 
@@ -116,7 +117,9 @@ fn publish(folder: &Folder, stage: &Stage, stat: Stat, wanted: &CStr, first: u32
         let name = numbered_within(wanted, number, most);
         match take(folder, stage, &name, stat.id) {
             Ok(true) => {
-                let claim = Claim { name, number, info: stat };
+                // A rename has set its change time.
+                let info = Stat::of(file).unwrap_or(stat);
+                let claim = Claim { name, number, info };
                 return match persist(folder, file) {
                     Ok(()) => Ok(claim),
                     Err(error) => {

@@ -6,7 +6,7 @@ use super::{info, sizes};
 use crate::sys::data;
 use crate::sys::list::{self, Batch};
 use crate::sys::open::{self, Follow};
-use crate::sys::stat::{Id, Stat};
+use crate::sys::stat::Stat;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -44,7 +44,8 @@ pub struct TrashItem {
     pub(crate) name: CString,
     /// Which file it is, if it is there.
     pub(crate) file: Option<Stat>,
-    info: Option<Id>,
+    /// Which its info file is, if it is there.
+    pub(crate) info: Option<Stat>,
 }
 
 /// What can be wrong with something in the trash.
@@ -92,7 +93,7 @@ impl TrashItem {
             folder: Arc::clone(folder),
             name: name.to_owned(),
             file,
-            info: info.map(|stat| stat.id),
+            info,
         })
     }
 
@@ -116,13 +117,18 @@ impl TrashItem {
 
     /// Whether the other is the same thing, and not another one of its name.
     pub(crate) fn is_same(&self, other: &TrashItem) -> bool {
-        let file = |item: &TrashItem| item.file.map(|stat| stat.id);
-        (file(self), self.info) == (file(other), other.info)
+        let ids = |item: &TrashItem| [item.file, item.info].map(|stat| stat.map(|stat| stat.id));
+        ids(self) == ids(other)
+    }
+
+    /// What its info file is called.
+    pub(crate) fn info_name(&self) -> CString {
+        info_name(&self.name)
     }
 
     /// Removes its info file: there is nothing more that it could tell of.
     pub(crate) fn forget(&self) -> io::Result<()> {
-        self.info.map_or(Ok(()), |id| remove_info(&self.folder, &self.name, id))
+        self.info.map_or(Ok(()), |stat| remove_info(&self.folder, &self.name, stat.id))
     }
 }
 

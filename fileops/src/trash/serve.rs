@@ -5,7 +5,7 @@ use crate::control::lock;
 use crate::sys::mount::FsKind;
 use crate::sys::name;
 use crate::sys::open::{self, Follow};
-use crate::sys::stat::{Id, OnMount, Stat};
+use crate::sys::stat::{Id, OnMount, Stat, Time};
 use std::collections::HashMap;
 use std::ffi::{CStr, OsStr};
 use std::fs;
@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 /// What was found out about the directories things are trashed from, for one operation.
@@ -30,6 +31,10 @@ pub(crate) struct Place {
     /// Its real path.
     pub(crate) path: PathBuf,
     pub(crate) mount: OnMount,
+    /// When it was changed last, before anything was taken from it.
+    pub(crate) modified: Time,
+    /// Whether that is recorded.
+    pub(crate) is_touched: AtomicBool,
     /// It, and the directories above it up to the top of its mount.
     above: Vec<Id>,
     tops: Vec<Top>,
@@ -58,7 +63,8 @@ impl Serving {
         };
         let (above, tops) = climb(dir, &path, stat.on_mount())?;
         let can_keep = !FsKind::of(dir)?.is_pseudo();
-        let place = Arc::new(Place { path, mount: stat.on_mount(), above, tops, can_keep });
+        let (mount, modified, is_touched) = (stat.on_mount(), stat.modified, AtomicBool::new(false));
+        let place = Arc::new(Place { path, mount, modified, is_touched, above, tops, can_keep });
         Ok(Arc::clone(lock(&self.places).entry(key).or_insert(place)))
     }
 

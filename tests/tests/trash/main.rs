@@ -11,6 +11,7 @@ mod put;
 mod removal;
 mod restoring;
 mod tops;
+mod undoing;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

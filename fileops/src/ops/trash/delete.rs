@@ -10,6 +10,7 @@ use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::ops::delete::{self, Target};
 use crate::pool::Pool;
 use crate::report::Report;
+use crate::schedule::{Effort, Uses};
 use crate::sys::clock;
 use crate::trash::TrashItem;
 use std::sync::Arc;
@@ -53,7 +54,9 @@ impl TrashDelete {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (items, workers) = (self.items, self.workers);
-        Operation::start(&pool.clone(), Job::new("trash-delete", OnShortage::Warn), move |job| {
+        let sources = items.iter().filter_map(Trashed::place).collect();
+        let uses = Uses { sources, target: None, effort: Effort::Entries };
+        Operation::start_in_turn(&pool.clone(), Job::new("trash-delete", OnShortage::Warn), uses, move |job| {
             let wanted = resolve(items, &job, &pool);
             let found = wanted.iter().filter_map(|wanted| looked(wanted, &job)).collect();
             delete(found, &job, &pool, workers)
@@ -145,7 +148,7 @@ fn delete(items: Vec<TrashItem>, job: &Arc<Job>, pool: &Pool, workers: Workers) 
     if is_over {
         drop_sizes(&folders, job);
     }
-    report(job, is_over)
+    report(job, pool, is_over)
 }
 
 /// The thing itself, and after it its info file.

@@ -58,6 +58,15 @@ pub enum Trashed {
 }
 
 impl Trashed {
+    /// Where the thing itself is, as far as that is known without a look.
+    pub(super) fn place(&self) -> Option<PathBuf> {
+        match self {
+            Trashed::Item(item) => Some(item.folder.file_path(&item.name)),
+            Trashed::Id(id) => Some(id.clone()),
+            Trashed::Original(_) => None,
+        }
+    }
+
     pub(super) fn original(&self) -> Option<&Path> {
         match self {
             Trashed::Original(path) => Some(path),

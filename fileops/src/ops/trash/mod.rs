@@ -2,7 +2,6 @@
 
 mod delete;
 mod list;
-mod moving;
 mod put;
 mod restore;
 
@@ -11,12 +10,15 @@ pub use list::{Listing, TrashList, TrashListing, Trashed, trash_list};
 pub use put::{Trash, trash};
 pub use restore::{Restore, restore};
 
+use super::{steps, undo};
+use crate::journal::{Identity, Location, Step};
 use crate::operation::Job;
 use crate::pool::Pool;
 use crate::report::{Outcome, Report};
 use crate::sys::stat::Stat;
-use crate::trash::{Folder, Size, update_sizes};
+use crate::trash::{Folder, Size, TrashItem, update_sizes};
 use std::ffi::CString;
+use std::io;
 use std::sync::Arc;
 
 /// A directory that is in a trash since, and its info file.
@@ -52,6 +54,28 @@ fn size_of(directory: &NewDirectory, job: &Arc<Job>, pool: &Pool) -> Option<(CSt
     Some((name.clone(), Size { bytes, modified: info.modified.seconds }))
 }
 
+/// Takes an info file away that has nothing more to tell of; an undo brings it back.
+fn put_info_away(item: &TrashItem, job: &Job) -> io::Result<()> {
+    let Some(info) = &item.info else { return Ok(()) };
+    let (dir, path, name) = (&item.folder.info, item.folder.path.join("info"), item.info_name());
+    let journal = &job.journal;
+    let Some(place) = job.kept.place(dir, &path, journal).filter(|_| journal.keeps_steps()) else {
+        return item.forget();
+    };
+    let at = Location { dir: journal.dir(&**dir, &path), name: name.clone() };
+    let pending = journal.intend(&Step::Removed { at, kept: place.at.clone(), identity: Identity::from(info) });
+    let taken = steps::rename(dir, &name, place.area(), &place.at.name, info.id);
+    match steps::settle(job, pending, taken) {
+        // Somebody else took it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) => item.forget(),
+        Ok(()) => {
+            job.kept.add(info.allocated);
+            Ok(())
+        }
+    }
+}
+
 /// Adds a folder, unless it is there.
 fn remember(folders: &mut Vec<Arc<Folder>>, folder: &Arc<Folder>) {
     if !folders.iter().any(|known| known.id == folder.id) {
@@ -60,8 +84,11 @@ fn remember(folders: &mut Vec<Arc<Folder>>, folder: &Arc<Folder>) {
 }
 
 /// The report, when all is over. `is_over`: no call is under way any more.
-fn report(job: &Job, is_over: bool) -> Report {
+fn report(job: &Job, pool: &Pool, is_over: bool) -> Report {
     let is_cancelled = job.control.is_cancelled();
-    job.journal.finish(is_over, is_cancelled);
+    if is_over {
+        steps::put_back_times(job);
+    }
+    undo::finish(job, pool, is_over, is_cancelled);
     job.report(if is_cancelled { Outcome::Cancelled } else { Outcome::Done })
 }

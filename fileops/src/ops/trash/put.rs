@@ -1,6 +1,5 @@
 //! Putting things into the trash: an info file, then a rename. Nothing is ever copied, and nothing deleted instead.
 
-use super::moving::{self, is_there};
 use super::{NewDirectory, keep_sizes, report};
 use crate::control::lock;
 use crate::engine::{Side, Visit, Workers};
@@ -8,10 +7,11 @@ use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Identity, Location, Step};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::ops::each::{self, Acting};
-use crate::ops::source;
+use crate::ops::{source, steps};
 use crate::pool::Pool;
 use crate::progress::Counters;
 use crate::report::Report;
+use crate::schedule::{Effort, Uses};
 use crate::sys::clock;
 use crate::sys::mount::Watched;
 use crate::sys::name::handle;
@@ -23,6 +23,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 /// Puts files and trees into the trash, as the FreeDesktop.org specification 1.0 has it: into the home trash what is on its
@@ -75,7 +76,8 @@ impl Trash {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, workers) = (self.paths, self.workers);
-        Operation::start(&pool.clone(), Job::new("trash", OnShortage::Warn), move |job| {
+        let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Names };
+        Operation::start_in_turn(&pool.clone(), Job::new("trash", OnShortage::Warn), uses, move |job| {
             let putting =
                 Putting { paths, serving: Serving::default(), mounts: Mutex::default(), directories: Mutex::default() };
             let over = each::run(putting, &job, &pool, workers);
@@ -83,7 +85,7 @@ impl Trash {
                 let done = std::mem::take(&mut *lock(&putting.directories));
                 keep_sizes(&done, &job, &pool);
             }
-            report(&job, over.is_some())
+            report(&job, &pool, over.is_some())
         })
     }
 }
@@ -177,9 +179,9 @@ impl Putting {
         let text = crate::trash::info_text(recorded, clock::now());
         let named = |error: Error| Error { path: entry.path.to_owned(), target: Some(error.path), ..error };
         let mut claimed = claim(folder, &entry.name, &text, 1, &job.journal).map_err(named)?;
+        self.touch(entry, job);
         loop {
-            let (from, to) = ((&*entry.dir, &*entry.name), (&*folder.files, &*claimed.name));
-            match moving::rename(from, to, &entry.stat) {
+            match steps::rename(&entry.dir, &entry.name, &folder.files, &claimed.name, entry.stat.id) {
                 Ok(()) => {
                     self.finish(entry, folder, claimed, job);
                     return Ok(());
@@ -190,12 +192,20 @@ impl Putting {
                 }
                 Err(error) => {
                     // Where it is unknown what became of it, the info file is what can tell.
-                    if !is_there(to, entry.stat.id) {
+                    if !Stat::at(&*folder.files, &claimed.name).is_ok_and(|stat| stat.id == entry.stat.id) {
                         claimed.give_up(folder);
                     }
                     return Err(Error::new(Action::Trash, entry.path, error).with_target(&folder.path));
                 }
             }
+        }
+    }
+
+    /// Records when the entry's directory was changed last, so that an undo leaves it so.
+    fn touch(&self, entry: &Entry<'_>, job: &Job) {
+        if !entry.place.is_touched.swap(true, Relaxed) {
+            let dir = job.journal.dir(&*entry.dir, &entry.place.path);
+            job.journal.did(&Step::Touched { dir, modified: entry.place.modified });
         }
     }
 

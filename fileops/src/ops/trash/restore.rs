@@ -1,7 +1,7 @@
 //! Taking things out of the trash again, to where they were. Parents that are gone are made; nothing is replaced.
 
 use super::list::{Trashed, list_above};
-use super::{drop_sizes, moving, remember, report};
+use super::{drop_sizes, put_info_away, remember, report};
 use crate::conflict::{OnConflict, numbered};
 use crate::control::lock;
 use crate::engine::{Visit, Workers};
@@ -9,6 +9,7 @@ use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Identity, Location, Step};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::ops::each::{self, Acting};
+use crate::ops::steps;
 use crate::pool::Pool;
 use crate::progress::{Counters, add};
 use crate::report::Report;
@@ -83,7 +84,7 @@ impl Restore {
             if let Some(restoring) = &over {
                 drop_sizes(&lock(&restoring.folders), &job);
             }
-            report(&job, over.is_some())
+            report(&job, &pool, over.is_some())
         })
     }
 }
@@ -175,7 +176,7 @@ impl Acting for Restoring {
             return Err(Error::new(Action::Restore, &item.id, error).into());
         };
         let failed = |error| Error::new(Action::Restore, &item.id, error).with_target(original);
-        let mut way = Way::open(&item, original).map_err(failed)?;
+        let mut way = Way::open(&item, original, job).map_err(failed)?;
         match self.place(&item, &stat, &way) {
             Ok(Some(name)) => self.finish(job, counters, &item, &stat, &way, name)?,
             Ok(None) => {
@@ -198,7 +199,7 @@ impl Restoring {
         let mut name = way.name.clone();
         let mut number = 1;
         loop {
-            match moving::rename((&item.folder.files, &item.name), (&way.dir, &name), stat) {
+            match steps::rename(&item.folder.files, &item.name, &way.dir, &name, stat.id) {
                 Ok(()) => return Ok(Some(name)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.on_conflict {
                     OnConflict::Skip => return Ok(None),
@@ -240,7 +241,7 @@ impl Restoring {
         if stat.is_dir() {
             remember(&mut lock(&self.folders), &item.folder);
         }
-        item.forget().during(Action::Remove, || &item.id)
+        put_info_away(item, job).during(Action::Remove, || &item.id)
     }
 }
 
@@ -260,7 +261,7 @@ struct Made {
 }
 
 impl Way {
-    fn open(item: &TrashItem, original: &Path) -> io::Result<Way> {
+    fn open(item: &TrashItem, original: &Path, job: &Job) -> io::Result<Way> {
         let (mut dir, rest) = item.folder.way_to(original)?;
         let mut path = original.to_owned();
         for _ in rest.components() {
@@ -274,7 +275,10 @@ impl Way {
         let mut made = Vec::new();
         for part in names {
             let next = match enter(&dir, &part) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => make(&dir, &part, &path, &mut made),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    touch(&dir, &path, &made, job);
+                    make(&dir, &part, &path, &mut made)
+                }
                 entered => entered,
             };
             match next {
@@ -286,6 +290,7 @@ impl Way {
             }
             path.push(OsStr::from_bytes(part.to_bytes()));
         }
+        touch(&dir, &path, &made, job);
         Ok(Way { dir, name, made })
     }
 
@@ -293,6 +298,15 @@ impl Way {
     fn give_up(&mut self) {
         remove(&self.made);
         self.made.clear();
+    }
+}
+
+/// Records when the first directory in which something is made was changed last, so that an undo leaves it so.
+fn touch(dir: &OwnedFd, path: &Path, made: &[Made], job: &Job) {
+    if made.is_empty() {
+        if let Ok(stat) = Stat::of(dir) {
+            job.journal.did(&Step::Touched { dir: job.journal.dir(dir, path), modified: stat.modified });
+        }
     }
 }
 
