@@ -91,7 +91,12 @@ impl Access {
 }
 
 /// Creates a file that must not exist yet.
-pub(crate) fn create(parent: impl AsFd, name: &CStr, mode: u32, access: Access) -> io::Result<OwnedFd> {
+pub(crate) fn create(parent: impl AsFd, name: &CStr, mode: u32) -> io::Result<OwnedFd> {
+    create_for(parent, name, mode, Access::Write)
+}
+
+/// Creates a file that must not exist yet.
+pub(crate) fn create_for(parent: impl AsFd, name: &CStr, mode: u32, access: Access) -> io::Result<OwnedFd> {
     let flags = access.flags() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     again_making(|| fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)))
 }

@@ -12,6 +12,7 @@ use crate::operation::Shortage;
 use crate::progress::{LARGE, add};
 use crate::sys::stat::Stat;
 use crate::sys::{data, mount};
+use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::ops::Range;
@@ -43,6 +44,8 @@ const PSEUDO_MAX: u64 = 1 << 30;
 pub(super) struct File {
     pub(super) dir: Arc<Node<Place>>,
     pub(super) name: CString,
+    /// What the list said of it.
+    pub(super) kind: FileType,
     pub(super) source: OwnedFd,
     pub(super) target: OwnedFd,
     pub(super) stat: Stat,
@@ -58,7 +61,7 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn new(
-        (dir, name): (&Arc<Node<Place>>, &CStr),
+        (dir, name, kind): (&Arc<Node<Place>>, &CStr, FileType),
         (source, target): (OwnedFd, OwnedFd),
         stat: Stat,
         route: Arc<Route>,
@@ -67,6 +70,7 @@ impl File {
         File {
             dir: Arc::clone(dir),
             name: name.to_owned(),
+            kind,
             source,
             target,
             stat,
@@ -82,7 +86,7 @@ impl File {
     pub(super) fn last(&self) -> Visit<File> {
         let again = |file: &OwnedFd| file.try_clone().map_err(|error| self.error(Action::Open, error));
         let mut last = File::new(
-            (&self.dir, &self.name),
+            (&self.dir, &self.name, self.kind),
             (again(&self.source)?, again(&self.target)?),
             self.stat,
             Arc::clone(&self.route),

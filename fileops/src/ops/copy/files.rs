@@ -47,7 +47,7 @@ impl Copying {
     pub(super) fn copy_file(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
         let path = || entry.dir.path_of(End::Source, entry.name);
         let from = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-        let source = worker.open(|| open::file(&*from, entry.name, entry.follow)).during(Action::Open, path)?;
+        let source = self.open_source(worker, entry, &from).during(Action::Open, path)?;
         let mut stat = Stat::of(&source).during(Action::Stat, path)?;
         if !stat.is_file() {
             return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
@@ -114,7 +114,7 @@ impl Copying {
             None => self.made(dir, &target, mode),
         };
         let made = made.during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
-        let mut file = File::new((dir, entry.name), (source, target), stat, route);
+        let mut file = File::new((dir, entry.name, entry.listed_kind()), (source, target), stat, route);
         file.begun = begun.unwrap_or(0);
         file.cut(stat.size)?;
         if self.clone(worker, &mut file)? {
@@ -324,7 +324,9 @@ impl Copying {
             return self.done(worker, dir, &name, stat);
         };
         let source = dir.path_of(End::Source, source_name);
-        let mut replacement = Replacement { draft, name: name.clone(), old, source, stat: *stat, is_durable };
+        let source_name = source_name.to_owned();
+        let mut replacement =
+            Replacement { draft, name: name.clone(), old, source, source_name, stat: *stat, is_durable };
         if self.options.retries > 0 {
             // What fails must fail here, to be tried again.
             let path = || dir.path_of(End::Target, &name);
@@ -357,9 +359,10 @@ impl Copying {
         let target = match worker.descriptor(dir, End::Target) {
             Ok(target) => target,
             Err(error) => {
-                for Replacement { source, .. } in waiting {
+                for Replacement { source, source_name, .. } in waiting {
                     let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
-                    worker.settle(dir, Err::<(), _>(Error::new(Action::Open, source, error).into()));
+                    let failed = Err(Error::new(Action::Open, source, error).into());
+                    worker.settle_entry(dir, &source_name, FileType::Unknown, failed);
                 }
                 return;
             }
@@ -380,7 +383,7 @@ impl Copying {
                     Err(error.with_target(dir.path_of(End::Target, &replacement.name)).into())
                 }
             };
-            worker.settle(dir, done);
+            worker.settle_entry(dir, &replacement.source_name, FileType::Unknown, done);
         });
     }
 
@@ -422,7 +425,7 @@ impl Copying {
 
     /// Records an entry that has its name in a directory that was there before.
     fn created(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, name: &CStr, stat: &Stat) {
-        if dir.data.is_fresh() {
+        if dir.data.is_ours() {
             return;
         }
         if let Ok(target) = worker.descriptor(dir, End::Target) {
@@ -449,7 +452,7 @@ impl Copying {
             for waiting in self.links.copied(stat, dir, name) {
                 let linked =
                     self.persist(worker, &waiting.dir, |worker| self.link_waiting(worker, &waiting, &first, stat));
-                worker.settle(&waiting.dir, linked);
+                worker.settle_entry(&waiting.dir, &waiting.name, FileType::Unknown, linked);
                 worker.end(&waiting.dir);
             }
         }

@@ -151,7 +151,7 @@ impl Copying {
             }
             self.clear_way(entry, &to, spot.name(), stat.id).map_err(|stop| match stop {
                 Stop::Failed(error) => error.source,
-                Stop::Cancelled => io::ErrorKind::Interrupted.into(),
+                _ => io::ErrorKind::Interrupted.into(),
             })?;
             let make = |to: &OwnedFd, name: &CStr| name::link(&*from, &first.name, to, name);
             let made = Draft::named(&self.ledger, dir, to, spot, make, Action::Link);
@@ -215,7 +215,7 @@ impl Copying {
         for waiting in self.links.failed(stat) {
             let entry = Entry { dir: &waiting.dir, name: &waiting.name, kind: waiting.kind, follow: waiting.follow };
             let copied = self.persist(worker, &waiting.dir, |worker| self.copy_entry(worker, &entry));
-            worker.settle(&waiting.dir, copied);
+            worker.settle_entry(&waiting.dir, &waiting.name, FileType::Unknown, copied);
             worker.end(&waiting.dir);
         }
     }

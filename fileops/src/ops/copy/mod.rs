@@ -13,6 +13,7 @@ mod names;
 mod place;
 mod replace;
 mod resume;
+mod rights;
 mod route;
 mod scan;
 mod settling;
@@ -26,12 +27,13 @@ pub use settling::Durability;
 pub use verify::Verify;
 
 use super::{remove, source, steps, undo};
-use crate::conflict::{OnConflict, Undoable};
+use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::control::lock;
-use crate::engine::{self, End, Engine, GRACE, Workers};
+use crate::engine::{self, End, Engine, GRACE, Node, Workers};
 use crate::error::{Action, During, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
+use crate::question::OnError;
 use crate::report::{NoteKind, Outcome, Report};
 use crate::schedule::{Effort, Uses};
 use crate::sys::mount::{self, FsKind, Medium};
@@ -39,7 +41,7 @@ use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
 use links::Links as LinkGroups;
-use place::Ledger;
+use place::{Ledger, Place};
 use resume::Interrupted;
 use route::Routes;
 use scan::Scan;
@@ -169,6 +171,8 @@ struct Options {
     bandwidth: Option<u64>,
     resume: Resume,
     undoable: Undoable,
+    on_error: OnError,
+    merges: Merges,
 }
 
 impl Copy {
@@ -187,6 +191,8 @@ impl Copy {
             bandwidth: None,
             resume: Resume::default(),
             undoable: Undoable::default(),
+            on_error: OnError::default(),
+            merges: Merges::default(),
         };
         Copy { sources, destination, options, pool: None }
     }
@@ -194,6 +200,18 @@ impl Copy {
     /// What happens where a target exists already; default [`OnConflict::Fail`].
     pub fn on_conflict(mut self, rule: OnConflict) -> Copy {
         self.options.on_conflict = rule;
+        self
+    }
+
+    /// Whether directories that exist are merged with at once, where conflicts are asked; default [`Merges::Silent`].
+    pub fn merges(mut self, merges: Merges) -> Copy {
+        self.options.merges = merges;
+        self
+    }
+
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Copy {
+        self.options.on_error = rule;
         self
     }
 
@@ -262,7 +280,7 @@ impl Copy {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
-        let job = Job::new("copy", options.on_shortage);
+        let job = Job::with_rules("copy", options.on_shortage, options.on_error);
         job.bandwidth.set(options.bandwidth);
         let target = destination.path().to_owned();
         let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
@@ -303,6 +321,16 @@ struct Copying {
     durability: Durability,
     waiting: Waiting,
     interrupted: Interrupted,
+    /// Directories that were given rights for the time.
+    loosened: Mutex<Vec<Loosened>>,
+}
+
+/// A directory whose owner may do more in it than it should be.
+struct Loosened {
+    dir: Arc<Node<Place>>,
+    end: End,
+    /// What it should be.
+    mode: u32,
 }
 
 /// Where everything goes.
@@ -371,6 +399,7 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
         let (engine, job, pool, removed) = (Arc::clone(engine), Arc::clone(job), pool.clone(), Arc::clone(&removed));
         move || {
             engine.clear();
+            engine.visitor.tighten_all(&engine);
             engine.visitor.clean_up(&job, &pool, outcome, &removed);
             engine.visitor.ledger.seal();
             steps::put_back_times(&job);
@@ -458,7 +487,11 @@ impl Copying {
             target: Arc::default(),
             routes: Routes::default(),
             links: LinkGroups::new(
-                options.links == Links::Follow || options.retries > 0 || options.on_shortage == OnShortage::Pause,
+                options.links == Links::Follow
+                    || options.retries > 0
+                    || options.on_shortage == OnShortage::Pause
+                    || options.on_conflict == OnConflict::Ask
+                    || options.on_error == OnError::Ask,
             ),
             ledger: Arc::new(Ledger::new(job)),
             merged: Mutex::default(),
@@ -470,6 +503,7 @@ impl Copying {
             durability,
             waiting: Waiting::default(),
             interrupted: Interrupted::look(options.resume),
+            loosened: Mutex::default(),
         }
     }
 
@@ -505,6 +539,14 @@ impl Copying {
             Destination::Name(path) if path.as_os_str().is_empty() => source::split(path).map(|_| None),
             Destination::Name(path) if source::has_no_name(path) => Ok(None),
             Destination::Name(path) => source::split(path).map(|(_, name)| Some(name)),
+        }
+    }
+
+    /// After the walk: directories that were opened for the time, and not left.
+    fn tighten_all(&self, engine: &Engine<Copying>) {
+        loop {
+            let Some(dir) = lock(&self.loosened).last().map(|one| Arc::clone(&one.dir)) else { return };
+            self.tighten(&dir, |end| engine.descriptor(&dir, end));
         }
     }
 

@@ -363,7 +363,7 @@ impl Copying {
             match self.settle(&file, is_broken, &mut reader, job, descriptor) {
                 Ok(()) if is_broken => innocent.push(file),
                 Ok(()) => self.is_on_device(job, file.size),
-                Err(Stop::Cancelled) => return,
+                Err(Stop::Cancelled | Stop::Asked(_)) => return,
                 Err(Stop::Failed(error)) => {
                     has_found_any |= is_broken;
                     self.lose(&file, error, job, descriptor);
