@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use fileops::OnConflict;
+use fileops::{OnConflict, OnError};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -87,9 +87,9 @@ pub(crate) struct CopyArgs {
 /// What copying and moving take.
 #[derive(Debug, Args)]
 pub(crate) struct TransferArgs {
-    /// What to do where a target exists already; directories always merge
-    #[arg(long, value_name = "RULE", default_value = "fail")]
-    pub(crate) on_conflict: ConflictRule,
+    /// What to do where a target exists already; directories always merge [default: ask on a terminal, else fail]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) on_conflict: Option<ConflictRule>,
     /// What to do when the target is too full
     #[arg(long, value_name = "RULE", default_value = "warn")]
     pub(crate) on_shortage: ShortageRule,
@@ -285,10 +285,13 @@ pub(crate) struct RecoverArgs {
 /// What all operations take.
 #[derive(Debug, Args)]
 pub(crate) struct ViewArgs {
+    /// What to do when an entry fails
+    #[arg(long, value_name = "RULE", default_value = "continue")]
+    pub(crate) on_error: ErrorRule,
     /// Use so many workers, instead of as many as are useful
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Print one JSON object a line: progress, failure, skipped, note, at last report
+    /// Print one JSON object a line: progress, question, failure, skipped, note, at last report
     #[arg(long)]
     pub(crate) json: bool,
     /// Whether to draw a progress bar on standard error; `auto` is where that is a terminal
@@ -296,8 +299,11 @@ pub(crate) struct ViewArgs {
     pub(crate) progress: ProgressRule,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ConflictRule {
+    /// All else is done, then it is asked: on a terminal, or with --json by a line {"question": ID, ...} that
+    /// {"answer": ID, "do": ..., "for": "this|kind|all", "name": ...} answers; the end of the input skips
+    Ask,
     /// That entry fails, all others go on
     Fail,
     /// The target stays
@@ -315,12 +321,33 @@ pub(crate) enum ConflictRule {
 impl From<ConflictRule> for OnConflict {
     fn from(rule: ConflictRule) -> OnConflict {
         match rule {
+            ConflictRule::Ask => OnConflict::Ask,
             ConflictRule::Fail => OnConflict::Fail,
             ConflictRule::Skip => OnConflict::Skip,
             ConflictRule::Replace => OnConflict::Replace,
             ConflictRule::Rename => OnConflict::Rename,
             ConflictRule::Newer => OnConflict::Newer,
             ConflictRule::Different => OnConflict::Different,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ErrorRule {
+    /// All else is done, then it is asked, as for --on-conflict
+    Ask,
+    /// It is named, and all others go on
+    Continue,
+    /// Nothing further is started
+    Stop,
+}
+
+impl From<ErrorRule> for OnError {
+    fn from(rule: ErrorRule) -> OnError {
+        match rule {
+            ErrorRule::Ask => OnError::Ask,
+            ErrorRule::Continue => OnError::Continue,
+            ErrorRule::Stop => OnError::Stop,
         }
     }
 }

@@ -135,6 +135,7 @@ fn pace(progress: &Progress) -> String {
     match (progress.phase, progress.time_left) {
         (Phase::Waiting, _) => "waiting".to_owned(),
         (Phase::Paused, _) => "paused".to_owned(),
+        (Phase::Asking, _) => "waiting for answers".to_owned(),
         (Phase::Cancelling, _) => "cancelling".to_owned(),
         (Phase::Finishing, _) => "finishing".to_owned(),
         (_, Some(left)) => format!("{rate}  {} left", whole_seconds(left)),

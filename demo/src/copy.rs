@@ -5,7 +5,7 @@ use crate::bar::Goal;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use crate::{messages, text};
+use crate::{messages, questions, text};
 use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Shown, Undoable};
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -13,8 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
-    let copy = match to_destination(&args) {
-        Ok(copy) => with_options(copy, &args.transfer),
+    let copy = match to_destination(&args).and_then(|copy| with_options(copy, &args.transfer)) {
+        Ok(copy) => copy,
         Err(complaint) => {
             complain(&format!("fileops: {complaint}\nTry 'fileops copy --help'."));
             return Exit::Usage;
@@ -67,9 +67,10 @@ fn no_directory(dst: &Path, error: Option<&io::Error>) -> String {
     format!("the target {} is no directory{reason}", Shown(dst))
 }
 
-fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
+fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
     let copy = copy
-        .on_conflict(args.on_conflict.into())
+        .on_conflict(questions::conflict_rule(args.on_conflict, args.view.json)?)
+        .on_error(questions::error_rule(&args.view)?)
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .on_cancel(if args.keep_finished { OnCancel::KeepFinished } else { OnCancel::RemoveNewTrees })
         .links(if args.follow { Links::Follow } else { Links::Keep })
@@ -77,10 +78,10 @@ fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
         .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
-    match args.view.jobs {
+    Ok(match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),
         None => copy,
-    }
+    })
 }
 
 fn wants_summary(args: &TransferArgs) -> bool {

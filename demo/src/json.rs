@@ -1,11 +1,14 @@
-//! The lines of `--json`: one object each, with one member that says what it is.
+//! The lines of `--json`: one object each, with one member that says what it is;
+//! those of questions and answers have their members beside it.
 
 use crate::{messages, text};
 use fileops::{
-    Error, Leftover, Moved, Note, Outcome, Past, Phase, Progress, Report, Shortage, Shown, Skipped, TrashItem,
+    EntryKind, Error, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report,
+    Shortage, Shown, Skipped, TrashItem,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -22,6 +25,7 @@ pub(crate) fn progress(progress: &Progress) -> String {
         "time_left": progress.time_left.map(|time| time.as_secs_f64()),
         "elapsed": progress.elapsed.as_secs_f64(),
         "workers": progress.workers,
+        "questions": progress.questions,
     }));
     add_path(&mut object, "current", progress.current.as_deref());
     line("progress", object)
@@ -32,6 +36,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Waiting => "waiting",
         Phase::Running => "running",
         Phase::Paused => "paused",
+        Phase::Asking => "asking",
         Phase::Cancelling => "cancelling",
         Phase::Finishing => "finishing",
         Phase::Done => "done",
@@ -100,12 +105,82 @@ pub(crate) fn shortage(shortage: &Shortage) -> String {
     line("shortage", object)
 }
 
+/// What is asked, with the answers that it takes. Its members are the line's own: a program looks for "question".
+pub(crate) fn question(id: u64, question: &Question, answers: &[&str]) -> String {
+    let mut object = match question {
+        Question::Conflict(conflict) => {
+            let mut object = members(json!({ "kind": "conflict", "conflict": conflict_kind(question.kind()) }));
+            add_party(&mut object, "source", &conflict.source);
+            add_party(&mut object, "target", &conflict.target);
+            add_path(&mut object, "path", Some(&conflict.source.path));
+            add_path(&mut object, "target", Some(&conflict.target.path));
+            object
+        }
+        Question::Failure(failure) => {
+            let error = &failure.error;
+            let mut object = members(json!({
+                "kind": "failure",
+                "action": error.action.verb(),
+                "errno": error.errno(),
+                "error": text::reason(&error.source),
+            }));
+            add_path(&mut object, "path", Some(&error.path));
+            add_path(&mut object, "target", error.target.as_deref());
+            object
+        }
+        _ => members(json!({ "kind": "other" })),
+    };
+    object.insert("question".to_owned(), id.into());
+    object.insert("answers".to_owned(), answers.into());
+    escape(&Value::Object(object).to_string())
+}
+
+fn conflict_kind(kind: QuestionKind) -> &'static str {
+    match kind {
+        QuestionKind::Replace => "replace",
+        QuestionKind::Merge => "merge",
+        QuestionKind::Mismatch => "mismatch",
+        _ => "other",
+    }
+}
+
+fn add_party(object: &mut Map<String, Value>, end: &str, party: &Party) {
+    let kind = match party.kind {
+        EntryKind::File => "file",
+        EntryKind::Directory => "directory",
+        EntryKind::Symlink => "symlink",
+        EntryKind::Special => "special",
+        _ => "other",
+    };
+    object.insert(format!("{end}_kind"), kind.into());
+    object.insert(format!("{end}_size"), party.size.into());
+    object.insert(format!("{end}_modified"), text::seconds(party.modified).into());
+}
+
+/// Whether the two sides of a conflict are the same.
+pub(crate) fn compared(id: u64, equal: &io::Result<bool>) -> String {
+    let object = match equal {
+        Ok(equal) => json!({ "compared": id, "equal": equal }),
+        Err(error) => json!({ "compared": id, "error": text::reason(error) }),
+    };
+    escape(&object.to_string())
+}
+
+/// An answer that was not taken.
+pub(crate) fn refused(id: Option<u64>, why: &str) -> String {
+    escape(&json!({ "error": why, "answer": id }).to_string())
+}
+
 /// All numbers of a report. The lists were printed before, and are only counted.
 pub(crate) fn report(report: &Report, exit: u8) -> String {
     let stuck: Vec<Value> = report.stuck.iter().map(|path| Value::from(Shown(path).to_string())).collect();
     let object = members(json!({
         "id": report.id,
-        "outcome": if report.outcome == Outcome::Cancelled { "cancelled" } else { "done" },
+        "outcome": match report.outcome {
+            Outcome::Done => "done",
+            Outcome::Cancelled => "cancelled",
+            _ => "stopped",
+        },
         "exit": exit,
         "entries": report.entries,
         "removed": report.removed,

@@ -1,7 +1,11 @@
 //! The sentences on standard error, whole.
 
-use crate::text::{count, counted, duration, reason, size};
-use fileops::{Damage, Error, Note, NoteKind, Past, Report, Shortage, Shown, Skipped};
+use crate::questions::Malformed;
+use crate::text::{self, count, counted, duration, reason, size};
+use fileops::{
+    Conflict, Damage, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report,
+    Resolution, Shortage, Shown, Skipped, Unfit,
+};
 use std::io;
 use std::path::Path;
 
@@ -67,7 +71,126 @@ pub(crate) fn shortage(shortage: &Shortage) -> String {
 
 pub(crate) fn cancelled(report: &Report) -> String {
     let entries = counted(report.entries, "entry", "entries");
-    format!("fileops: cancelled after {entries} ({})", size(report.bytes))
+    let ended = if report.outcome == Outcome::Stopped { "stopped" } else { "cancelled" };
+    format!("fileops: {ended} after {entries} ({})", size(report.bytes))
+}
+
+pub(crate) fn nobody_to_ask(option: &str) -> String {
+    format!("{option} needs a terminal, or --json and answers on standard input")
+}
+
+/// Said before questions come, when there is nothing else left to do.
+pub(crate) fn questions(number: usize) -> String {
+    format!("fileops: everything else is done; {} left", counted(number as u64, "question is", "questions are"))
+}
+
+/// What is asked, with what can be seen of both sides.
+pub(crate) fn question(question: &Question) -> String {
+    match question {
+        Question::Conflict(conflict) => {
+            let (is_newer, is_older) = (conflict.is_newer(), conflict.source.modified < conflict.target.modified);
+            let age = |is_newer, is_older| match (is_newer, is_older) {
+                (true, _) => ", newer",
+                (_, true) => ", older",
+                _ => ", same time",
+            };
+            format!(
+                "\n{} exists.\n  there: {}{}\n  new:   {}{}, from {}",
+                Shown(&conflict.target.path),
+                party(&conflict.target),
+                age(is_older, is_newer),
+                party(&conflict.source),
+                age(is_newer, is_older),
+                Shown(&conflict.source.path)
+            )
+        }
+        Question::Failure(failure) => format!("\n{}: {}", failure.error, reason(&failure.error.source)),
+        other => format!("\n{}", Shown(other.path())),
+    }
+}
+
+/// "file, 1.2 GiB, 2026-08-01 12:30:00 UTC".
+fn party(party: &Party) -> String {
+    let kind = match party.kind {
+        EntryKind::File => format!("file, {}", size(party.size)),
+        EntryKind::Directory => "directory".to_owned(),
+        EntryKind::Symlink => "symbolic link".to_owned(),
+        _ => "special file".to_owned(),
+    };
+    format!("{kind}, {}", text::moment(text::seconds(party.modified).max(0.0) as u64))
+}
+
+/// What may be typed.
+pub(crate) fn choices(question: &Question) -> String {
+    let all: &[(&str, Resolution)] = &[
+        ("[s]kip", Resolution::Skip),
+        (
+            if question.kind() == QuestionKind::Failure { "[r]etry" } else { "[r]eplace" },
+            match question.kind() {
+                QuestionKind::Failure => Resolution::Retry,
+                _ => Resolution::Replace,
+            },
+        ),
+        ("[o]pen it for the time and retry", Resolution::RetryWithRights),
+        ("[m]erge", Resolution::Merge),
+        ("[k]eep both", Resolution::KeepBoth),
+        ("[n]ew name", Resolution::Rename("name".into())),
+        ("replace if ne[w]er", Resolution::Newer),
+        ("replace if [d]ifferent", Resolution::Different),
+        ("[q]uit", Resolution::Stop),
+    ];
+    let fitting = all.iter().filter(|(_, resolution)| question.allows(resolution).is_ok());
+    let mut words: Vec<&str> = fitting.map(|(word, _)| *word).collect();
+    if matches!(question, Question::Conflict(conflict) if can_compare(conflict)) {
+        words.push("[c]ompare contents");
+    }
+    format!("{}\n(add \"all\" for all of this kind; Enter skips) > ", words.join(", "))
+}
+
+fn can_compare(conflict: &Conflict) -> bool {
+    conflict.source.kind == conflict.target.kind && conflict.source.kind != EntryKind::Directory
+}
+
+pub(crate) const NEW_NAME: &str = "new name > ";
+
+pub(crate) const COMPARING: &str = "comparing...";
+
+/// Whether the contents are equal.
+pub(crate) fn compared(equal: &io::Result<bool>) -> String {
+    match equal {
+        Ok(true) => "The contents are equal.".to_owned(),
+        Ok(false) => "The contents are different.".to_owned(),
+        Err(error) => format!("They could not be compared: {}", reason(error)),
+    }
+}
+
+/// An answer was not taken.
+pub(crate) fn not_taken(unfit: Unfit) -> String {
+    format!("That is not possible: {}.", self::unfit(unfit))
+}
+
+/// Why an answer was not taken.
+pub(crate) fn unfit(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::NotOpen => "no such question is open",
+        Unfit::NoAnswer => "this question has no such answer",
+        Unfit::OneOnly => "a name is for one entry only",
+        Unfit::NameNotAllowed => "no entry can have this name",
+        Unfit::NotOwner => "it belongs to another user",
+        Unfit::NotAboutRights => "it did not fail for want of rights",
+        _ => "the answer does not fit",
+    }
+}
+
+/// What is wrong with a line that should be an answer.
+pub(crate) fn malformed(malformed: Malformed) -> &'static str {
+    match malformed {
+        Malformed::NotAnObject => "an answer is a JSON object on a line",
+        Malformed::NoId => "\"answer\" must be the number of a question",
+        Malformed::UnknownDo => "\"do\" is not one of the question's \"answers\"",
+        Malformed::UnknownFor => "\"for\" must be this, kind or all",
+        Malformed::NoName => "\"rename\" needs a \"name\"",
+    }
 }
 
 /// Said when the process has to end before the operation does.

@@ -45,7 +45,7 @@ fn complain_of(report: &Report) {
     report.skipped.iter().for_each(|skipped| complain(&messages::skipped(skipped)));
     report.notes.iter().for_each(|note| complain(&messages::note(note)));
     report.stuck.iter().for_each(|path| complain(&messages::stuck(path)));
-    if report.outcome == Outcome::Cancelled {
+    if report.outcome != Outcome::Done {
         complain(&messages::cancelled(report));
     }
 }

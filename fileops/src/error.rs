@@ -223,6 +223,16 @@ impl Error {
         self
     }
 
+    /// The same error once more, for a second place that has to own one.
+    pub(crate) fn again(&self) -> Error {
+        let source = match (self.source.raw_os_error(), self.refusal()) {
+            (Some(errno), _) => io::Error::from_raw_os_error(errno),
+            (_, Some(refusal)) => refusal.into(),
+            _ => io::Error::new(self.source.kind(), self.source.to_string()),
+        };
+        Error { action: self.action, path: self.path.clone(), target: self.target.clone(), source }
+    }
+
     /// The kernel's number, or the one that fits the refusal best.
     pub fn errno(&self) -> Option<i32> {
         self.source.raw_os_error().or_else(|| self.refusal().map(Refusal::errno))

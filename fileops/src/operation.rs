@@ -2,12 +2,14 @@
 
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
+use crate::inbox::{Inbox, NextQuestion, Questions};
 use crate::journal::Journal;
 use crate::kept::Kept;
-use crate::pool::{Pool, Task};
+use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
+use crate::question::{OnError, Open, Resolution, Scope, Unfit};
 use crate::report::{Moved, Note, NoteKind, Outcome, Report, Skipped};
-use crate::schedule::{OperationId, Uses, Who, scheduler};
+use crate::schedule::{Id, Uses, Who, scheduler};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -19,11 +21,13 @@ use std::time::Duration;
 
 /// The caller's end of a running operation, and a future of its [`Report`].
 ///
-/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it.
+/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it. What
+/// an operation asks that nobody can answer any more is left out (see [`Inbox`]).
 #[must_use = "dropping an operation leaves it running with nobody to see its report"]
 pub struct Operation {
     job: Arc<Job>,
     task: Task<Report>,
+    inbox: Inbox,
 }
 
 impl Operation {
@@ -53,22 +57,26 @@ impl Operation {
                 run(Arc::clone(&worker))
             };
             worker.is_done.store(true, Ordering::Release);
+            worker.questions.close();
             report
         };
-        let who = Who { id: job.id, verb: job.verb, control: &job.control, meter: &job.meter };
+        let stopped = Arc::downgrade(&job);
+        job.questions.on_stop(move || stopped.upgrade().into_iter().for_each(|job| job.stop()));
+        let inbox = Inbox::new(&job.questions);
+        let who = Who { id: &job.id, verb: job.verb, control: &job.control, meter: &job.meter };
         let task = scheduler().start(who, uses, pool, call);
-        Operation { job, task }
+        Operation { job, task, inbox }
     }
 
-    /// Its name within this process.
-    pub fn id(&self) -> OperationId {
-        self.job.id
+    /// What it is called by, in [`scheduler`](crate::scheduler) and in the history ([`Report::id`]).
+    pub fn id(&self) -> &str {
+        &self.job.id
     }
 
     /// Starts no further call until [`resume`](Operation::resume). Calls under way end by themselves. Others that wait for
     /// its devices go on meanwhile; see [`scheduler`](crate::scheduler).
     pub fn pause(&self) {
-        scheduler().pause(self.job.id, &self.job.control);
+        scheduler().pause(&self.job.id, &self.job.control);
     }
 
     /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)): at
@@ -77,13 +85,13 @@ impl Operation {
         // Under the lock, so that no shortage is forgotten of which nobody was told.
         let mut shortage = lock(&self.job.shortage);
         *shortage = None;
-        scheduler().resume(self.job.id, &self.job.control);
+        scheduler().resume(&self.job.id, &self.job.control);
     }
 
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
     /// While it waits for its turn, nothing was done: the report is there at once.
     pub fn cancel(&self) {
-        scheduler().cancel(self.job.id, &self.job.control);
+        scheduler().cancel(&self.job.id, &self.job.control);
     }
 
     /// Whether it waits for its turn; [`Progress::place`] says how many go before it.
@@ -93,17 +101,17 @@ impl Operation {
 
     /// Starts at once, or goes on after a pause, whatever else uses its devices.
     pub fn start_now(&self) {
-        scheduler().start_now(self.job.id);
+        scheduler().start_now(&self.job.id);
     }
 
     /// Goes before all others that wait.
     pub fn move_to_front(&self) {
-        scheduler().move_to_front(self.job.id);
+        scheduler().move_to_front(&self.job.id);
     }
 
     /// Goes just before another one that waits.
     pub fn move_before(&self, other: &Operation) {
-        scheduler().move_before(self.job.id, other.job.id);
+        scheduler().move_before(&self.job.id, &other.job.id);
     }
 
     /// Where it stands. Cheap enough to be called ten times a second by anybody.
@@ -122,14 +130,40 @@ impl Operation {
         shortage.clone()
     }
 
+    /// Where its questions are answered, for those who do not have this handle.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// The questions that are open, see [`Inbox::questions`].
+    pub fn questions(&self) -> Vec<Open> {
+        self.inbox.questions()
+    }
+
+    /// The next question, see [`Inbox::question`].
+    pub fn question(&self) -> NextQuestion {
+        self.inbox.question()
+    }
+
+    /// Answers a question, see [`Inbox::answer`].
+    ///
+    /// # Errors
+    /// Why the answer does not fit; the question then stays open.
+    pub fn answer(&self, id: u64, resolution: Resolution, scope: Scope) -> Result<(), Unfit> {
+        self.inbox.answer(id, resolution, scope)
+    }
+
     /// Whether the report is there.
     pub fn is_done(&self) -> bool {
         self.task.is_done()
     }
 
-    /// Waits for the report on this thread: for programs that have no executor.
+    /// Waits for the report on this thread: for programs that have no executor. Questions can then only be answered by
+    /// those who have the [`Inbox`]; without one nobody can, and what is asked is left out.
     pub fn wait(self) -> Report {
-        crate::pool::block_on(self)
+        let Operation { job, task, inbox } = self;
+        drop(inbox);
+        crate::pool::block_on(Ending { job, task })
     }
 }
 
@@ -137,22 +171,42 @@ impl Future for Operation {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
-        Pin::new(&mut self.task).poll(context).map(|answer| {
-            answer.unwrap_or_else(|error| {
-                self.job.fail(Error::new(Action::Start, "", io::Error::other(error)));
-                self.job.report(Outcome::Done)
-            })
-        })
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
     }
 }
 
-/// The future of an operation that was awaited without being started by hand. Dropping it cancels.
+/// An operation of which only the report is wanted.
+struct Ending {
+    job: Arc<Job>,
+    task: Task<Report>,
+}
+
+impl Future for Ending {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
+    }
+}
+
+fn report(job: &Job, answer: Result<Report, TaskError>) -> Report {
+    answer.unwrap_or_else(|error| {
+        job.fail(Error::new(Action::Start, "", io::Error::other(error)));
+        job.report(Outcome::Done)
+    })
+}
+
+/// The future of an operation that was awaited without being started by hand. Dropping it cancels. It has nobody who could
+/// answer questions: what is asked is left out.
 #[must_use = "dropping this future cancels the operation"]
-pub struct Running(Option<Operation>);
+pub struct Running(Option<Ending>);
 
 impl Running {
     pub(crate) fn new(operation: Operation) -> Running {
-        Running(Some(operation))
+        let Operation { job, task, .. } = operation;
+        Running(Some(Ending { job, task }))
     }
 }
 
@@ -171,8 +225,8 @@ impl Future for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(operation) = &self.0 {
-            operation.cancel();
+        if let Some(ending) = &self.0 {
+            ending.job.control.cancel();
         }
     }
 }
@@ -205,11 +259,17 @@ type Current = Box<dyn Fn() -> Option<PathBuf> + Send>;
 
 /// The workers' end of an operation.
 pub(crate) struct Job {
-    id: OperationId,
+    id: Id,
     verb: &'static str,
     pub(crate) control: Arc<Control>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) on_shortage: OnShortage,
+    pub(crate) on_error: OnError,
+    pub(crate) questions: Arc<Questions>,
+    /// Asked for by the reader; whether nothing is left to do but to wait for answers.
+    only_waits: Mutex<Option<Box<dyn Fn() -> bool + Send>>>,
+    /// An answer, or the rule for failures, ended it.
+    was_stopped: AtomicBool,
     /// What is done, on disk.
     pub(crate) journal: Journal,
     /// Where what is displaced stays.
@@ -236,14 +296,22 @@ pub(crate) struct Job {
 impl Job {
     /// `verb` is what its records call the operation.
     pub(crate) fn new(verb: &'static str, on_shortage: OnShortage) -> Arc<Job> {
+        Job::with_rules(verb, on_shortage, OnError::Continue)
+    }
+
+    pub(crate) fn with_rules(verb: &'static str, on_shortage: OnShortage, on_error: OnError) -> Arc<Job> {
         let journal = Journal::new(verb);
         Arc::new(Job {
             kept: Kept::new(journal.id()),
-            id: OperationId::next(),
+            id: journal.id().into(),
             verb,
             control: Arc::default(),
             meter: Arc::new(Meter::new()),
             on_shortage,
+            on_error,
+            questions: Arc::default(),
+            only_waits: Mutex::default(),
+            was_stopped: AtomicBool::new(false),
             journal,
             failures: Mutex::default(),
             skipped: Mutex::default(),
@@ -264,6 +332,12 @@ impl Job {
 
     pub(crate) fn fail(&self, error: Error) {
         lock(&self.failures).push(error);
+    }
+
+    /// Ends the operation as a cancel does; the report tells the difference.
+    pub(crate) fn stop(&self) {
+        self.was_stopped.store(true, Ordering::Relaxed);
+        self.control.cancel();
     }
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
@@ -320,12 +394,17 @@ impl Job {
         }
         known.get_or_insert_with(shortage);
         // Whoever makes room may need the device for that.
-        scheduler().pause(self.id, &self.control);
+        scheduler().pause(&self.id, &self.control);
     }
 
     /// How the reader learns the path a worker has before it.
     pub(crate) fn show_current(&self, current: impl Fn() -> Option<PathBuf> + Send + 'static) {
         *lock(&self.current) = Some(Box::new(current));
+    }
+
+    /// How the reader learns that only answers are waited for.
+    pub(crate) fn show_waiting(&self, only_waits: impl Fn() -> bool + Send + 'static) {
+        *lock(&self.only_waits) = Some(Box::new(only_waits));
     }
 
     /// Waits for all that `is_over` asks about, cancelled or not.
@@ -349,8 +428,9 @@ impl Job {
         }
         match self.control.state() {
             State::Cancelled => Phase::Cancelling,
-            _ if scheduler().place(self.id).is_some() => Phase::Waiting,
+            _ if scheduler().place(&self.id).is_some() => Phase::Waiting,
             State::Paused => Phase::Paused,
+            State::Running if lock(&self.only_waits).as_ref().is_some_and(|only_waits| only_waits()) => Phase::Asking,
             State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
             State::Running => Phase::Running,
         }
@@ -358,15 +438,19 @@ impl Job {
 
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = self.meter.sample(self.phase());
-        progress.place = scheduler().place(self.id);
+        progress.place = scheduler().place(&self.id);
         progress.current = lock(&self.current).as_ref().and_then(|current| current());
         progress.workers = self.workers.load(Ordering::Relaxed);
+        progress.questions = self.questions.count();
         progress
     }
 
     /// Takes everything that was gathered.
     pub(crate) fn report(&self, outcome: Outcome) -> Report {
         *lock(&self.current) = None;
+        *lock(&self.only_waits) = None;
+        let was_stopped = outcome == Outcome::Cancelled && self.was_stopped.load(Ordering::Relaxed);
+        let outcome = if was_stopped { Outcome::Stopped } else { outcome };
         let sums = self.meter.sums();
         let mut notes = std::mem::take(&mut *lock(&self.notes));
         notes.sort_by_key(|note| note.kind);
@@ -430,8 +514,7 @@ mod tests {
     use crate::schedule::{Effort, Schedule};
 
     fn start(run: impl FnOnce(Arc<Job>) -> Report + Send + 'static) -> Operation {
-        let uses = Uses { sources: Vec::new(), target: None, effort: Effort::Names };
-        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), uses, run)
+        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), Uses::names(), run)
     }
 
     #[test]
@@ -457,7 +540,7 @@ mod tests {
         let uses = || Uses { sources: vec!["/".into()], target: None, effort: Effort::Contents };
         let first = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
         let second = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
-        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&one.id)));
+        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&&*one.id)));
         assert!(second.wait().is_complete() && first.wait().is_complete());
     }
 }

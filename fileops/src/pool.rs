@@ -136,10 +136,10 @@ impl Pool {
         path: impl AsRef<Path>,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Task<T> {
-        let (mut task, job) = Task::new(call);
+        let (task, job) = Task::new(call);
         match &self.shared.runtime {
             Some(_) => self.submit(path.as_ref(), job),
-            None => task.inline = Some(job),
+            None => *lock(&task.inline) = Some(job),
         }
         task
     }
@@ -197,7 +197,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Runs it on a thread of its own; where there is none, whoever polls or drops the task makes the call.
     pub(crate) fn begin_for<T>(self, task: &mut Task<T>) {
-        task.inline = self.give();
+        *lock(&task.inline) = self.give();
     }
 
     /// Runs it on a thread of its own; where there is none, on this one.

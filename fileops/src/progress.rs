@@ -27,6 +27,8 @@ pub enum Phase {
     Running,
     /// Told to wait; no further call is started.
     Paused,
+    /// Everything is done but what waits for answers: see [`Operation::questions`](crate::Operation::questions).
+    Asking,
     /// Told to stop; what is unfinished is being cleaned up.
     Cancelling,
     /// Everything done but the last names; lasts milliseconds.
@@ -65,6 +67,8 @@ pub struct Progress {
     pub elapsed: Duration,
     /// Workers now at it.
     pub workers: usize,
+    /// Questions that wait for an answer.
+    pub questions: usize,
 }
 
 /// What one worker has done. Only that worker adds, so that an addition is a load and a store on a line of its own.
@@ -240,7 +244,7 @@ impl Meter {
         let sums = self.sums();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let apart = last.at.elapsed();
-        if matches!(phase, Phase::Paused | Phase::Waiting) {
+        if matches!(phase, Phase::Paused | Phase::Asking | Phase::Waiting) {
             *last = Sample { at: Instant::now(), bytes: sums.bytes, ..*last };
         } else if apart >= SAMPLE_APART {
             let rate = sums.bytes.saturating_sub(last.bytes) as f64 / apart.as_secs_f64();
@@ -265,6 +269,7 @@ impl Meter {
             time_left: if is_complete { self.time_left(&sums, last.active) } else { None },
             elapsed: self.elapsed(),
             workers: 0,
+            questions: 0,
         }
     }
 

@@ -49,7 +49,7 @@ pub struct Note {
     pub errno: Option<i32>,
 }
 
-/// An entry that was left out by rule.
+/// An entry that was left out by rule, or by an answer.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Skipped {
@@ -77,6 +77,8 @@ pub enum Outcome {
     Done,
     /// It was cancelled.
     Cancelled,
+    /// A failure ended it, by rule or by an answer: what a cancel leaves is left.
+    Stopped,
 }
 
 /// What an operation did, and what it did not.
@@ -111,9 +113,9 @@ pub struct Report {
     pub elapsed: Duration,
     /// The most workers at it at one time.
     pub workers: usize,
-    /// Entries that failed, each once.
+    /// Entries that failed, each once; and those whose questions nobody answered.
     pub failures: Vec<Error>,
-    /// Entries left out by rule.
+    /// Entries left out by rule, or by an answer.
     pub skipped: Vec<Skipped>,
     /// What was put into the trash, or taken out again, and where it is.
     pub moved: Vec<Moved>,
@@ -158,7 +160,11 @@ pub struct Incomplete {
 impl fmt::Display for Incomplete {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = &self.report;
-        let cancelled = if report.outcome == Outcome::Cancelled { "cancelled; " } else { "" };
+        let cancelled = match report.outcome {
+            Outcome::Done => "",
+            Outcome::Cancelled => "cancelled; ",
+            Outcome::Stopped => "stopped; ",
+        };
         let (done, failed, skipped) = (report.entries, report.failures.len(), report.skipped.len());
         write!(f, "{cancelled}{done} entries done, {failed} failed, {skipped} skipped")
     }

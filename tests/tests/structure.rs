@@ -13,7 +13,7 @@ const SYSTEM: &str = "fileops/src/sys";
 const LEVELS: [&str; 7] = [
     "error uri sys",
     "control pool progress journal",
-    "conflict report kept history fs trash meta mounts watch net",
+    "comparison conflict report question inbox kept history fs trash meta mounts watch net",
     "schedule operation",
     "engine",
     "ops",

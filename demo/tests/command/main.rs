@@ -1,6 +1,7 @@
 //! The command line as scripts and people meet it: exit codes, streams, names, signals.
 
 mod interrupted;
+mod questions;
 mod trash;
 
 use serde_json::Value;

@@ -8,6 +8,7 @@ use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, W
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
+use crate::question::OnError;
 use crate::report::{Outcome, Report};
 use crate::schedule::{Effort, Uses};
 use crate::sys::stat::{Id, OnMount, Stat};
@@ -43,7 +44,7 @@ use std::sync::{Arc, OnceLock};
 /// The [`Report`] names every entry that could not be deleted; the directories above it stay, all else goes.
 pub fn delete<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Delete {
     let paths = paths.into_iter().map(Into::into).collect();
-    Delete { paths, mounts: Mounts::default(), workers: Workers::Adapt, pool: None }
+    Delete { paths, mounts: Mounts::default(), workers: Workers::Adapt, on_error: OnError::default(), pool: None }
 }
 
 /// Whether an operation goes on into what is mounted below its sources.
@@ -63,6 +64,7 @@ pub struct Delete {
     paths: Vec<PathBuf>,
     mounts: Mounts,
     workers: Workers,
+    on_error: OnError,
     pool: Option<Pool>,
 }
 
@@ -70,6 +72,12 @@ impl Delete {
     /// What happens at mount points; default [`Mounts::Stay`].
     pub fn mounts(mut self, mounts: Mounts) -> Delete {
         self.mounts = mounts;
+        self
+    }
+
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Delete {
+        self.on_error = rule;
         self
     }
 
@@ -89,8 +97,9 @@ impl Delete {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
+        let job = Job::with_rules("delete", OnShortage::Warn, self.on_error);
         let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Entries };
-        Operation::start_in_turn(&pool.clone(), Job::new("delete", OnShortage::Warn), uses, move |job| {
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
             let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed: None, can_all: can_all() };
             engine::run(deleting, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })

@@ -7,6 +7,7 @@ use crate::error::{Action, During};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::progress::{LARGE, add};
+use crate::question::OnError;
 use crate::report::{Outcome, Report};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
@@ -26,7 +27,12 @@ use std::sync::{Arc, Mutex};
 /// assert_eq!(report.entries, 1);
 /// ```
 pub fn measure<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Measure {
-    Measure { paths: paths.into_iter().map(Into::into).collect(), workers: Workers::Adapt, pool: None }
+    Measure {
+        paths: paths.into_iter().map(Into::into).collect(),
+        workers: Workers::Adapt,
+        on_error: OnError::default(),
+        pool: None,
+    }
 }
 
 /// A count that was not started yet; see [`measure`].
@@ -34,10 +40,17 @@ pub fn measure<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Measure 
 pub struct Measure {
     paths: Vec<PathBuf>,
     workers: Workers,
+    on_error: OnError,
     pool: Option<Pool>,
 }
 
 impl Measure {
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Measure {
+        self.on_error = rule;
+        self
+    }
+
     /// Uses so many workers, instead of as many as are useful.
     pub fn jobs(mut self, count: usize) -> Measure {
         self.workers = Workers::Fixed(count);
@@ -54,7 +67,8 @@ impl Measure {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, workers) = (self.paths, self.workers);
-        Operation::start(&pool.clone(), Job::new("measure", OnShortage::Warn), move |job| {
+        let job = Job::with_rules("measure", OnShortage::Warn, self.on_error);
+        Operation::start(&pool.clone(), job, move |job| {
             let count =
                 Count { roots: Roots::Paths(paths), into: Sink::Counters, seen: Mutex::default(), follow: Follow::No };
             engine::run(count, &job, &pool, workers);

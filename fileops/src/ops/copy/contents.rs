@@ -10,6 +10,7 @@ use crate::operation::Shortage;
 use crate::progress::{LARGE, add};
 use crate::sys::stat::Stat;
 use crate::sys::{data, mount};
+use rustix::fs::FileType;
 use std::ffi::CString;
 use std::io;
 use std::ops::Range;
@@ -41,6 +42,8 @@ const PSEUDO_MAX: u64 = 1 << 30;
 pub(super) struct File {
     pub(super) dir: Arc<Node<Place>>,
     pub(super) name: CString,
+    /// What the list said of it.
+    pub(super) kind: FileType,
     pub(super) source: OwnedFd,
     pub(super) target: OwnedFd,
     pub(super) stat: Stat,

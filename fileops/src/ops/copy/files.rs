@@ -42,7 +42,7 @@ impl Copying {
     pub(super) fn copy_file(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
         let path = || entry.dir.path_of(End::Source, entry.name);
         let from = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-        let source = worker.open(|| open::file(&*from, entry.name, entry.follow)).during(Action::Open, path)?;
+        let source = self.open_source(worker, entry, &from).during(Action::Open, path)?;
         let mut stat = Stat::of(&source).during(Action::Stat, path)?;
         if !stat.is_file() {
             return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
@@ -95,7 +95,15 @@ impl Copying {
             }
         };
         let made = self.made(dir, &target, mode).during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
-        let mut file = File { dir: Arc::clone(dir), name: entry.name.to_owned(), source, target, stat, route };
+        let mut file = File {
+            dir: Arc::clone(dir),
+            name: entry.name.to_owned(),
+            kind: entry.listed_kind(),
+            source,
+            target,
+            stat,
+            route,
+        };
         if self.clone(worker, &file)? {
             return self.finish_file(worker, file, spot, draft, made);
         }
@@ -139,7 +147,7 @@ impl Copying {
             let target = again(&file.target, &file.dir, &file.name)?;
             let spot = shared.spot.clone();
             let (dir, name, route) = (Arc::clone(&file.dir), file.name.clone(), Arc::clone(&file.route));
-            let file = File { dir, name, source, target, stat: file.stat, route };
+            let file = File { dir, name, kind: file.kind, source, target, stat: file.stat, route };
             self.finish_file(worker, file, spot, draft, shared.made)
         });
         if finished.is_err() && file.stat.links > 1 {
@@ -283,7 +291,9 @@ impl Copying {
             return self.done(worker, dir, &name, stat);
         };
         let source = dir.path_of(End::Source, source_name);
-        let mut replacement = Replacement { draft, name: name.clone(), old, source, stat: *stat, is_durable };
+        let source_name = source_name.to_owned();
+        let mut replacement =
+            Replacement { draft, name: name.clone(), old, source, source_name, stat: *stat, is_durable };
         if self.options.retries > 0 {
             // What fails must fail here, to be tried again.
             let path = || dir.path_of(End::Target, &name);
@@ -315,9 +325,10 @@ impl Copying {
         let target = match worker.descriptor(dir, End::Target) {
             Ok(target) => target,
             Err(error) => {
-                for Replacement { source, .. } in waiting {
+                for Replacement { source, source_name, .. } in waiting {
                     let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
-                    worker.settle(dir, Err::<(), _>(Error::new(Action::Open, source, error).into()));
+                    let failed = Err(Error::new(Action::Open, source, error).into());
+                    worker.settle_entry(dir, &source_name, FileType::Unknown, failed);
                 }
                 return;
             }
@@ -335,7 +346,7 @@ impl Copying {
                     Err(error.with_target(dir.path_of(End::Target, &replacement.name)).into())
                 }
             };
-            worker.settle(dir, done);
+            worker.settle_entry(dir, &replacement.source_name, FileType::Unknown, done);
         });
     }
 
@@ -377,7 +388,7 @@ impl Copying {
 
     /// Records an entry that has its name in a directory that was there before.
     fn created(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, name: &CStr, stat: &Stat) {
-        if dir.data.is_fresh() {
+        if dir.data.is_ours() {
             return;
         }
         if let Ok(target) = worker.descriptor(dir, End::Target) {
@@ -403,7 +414,7 @@ impl Copying {
             for waiting in self.links.copied(stat, dir, name) {
                 let linked =
                     self.persist(worker, &waiting.dir, |worker| self.link_waiting(worker, &waiting, &first, stat));
-                worker.settle(&waiting.dir, linked);
+                worker.settle_entry(&waiting.dir, &waiting.name, FileType::Unknown, linked);
                 worker.end(&waiting.dir);
             }
         }

@@ -196,7 +196,7 @@ impl Copying {
         for waiting in self.links.failed(stat) {
             let entry = Entry { dir: &waiting.dir, name: &waiting.name, kind: waiting.kind, follow: waiting.follow };
             let copied = self.persist(worker, &waiting.dir, |worker| self.copy_entry(worker, &entry));
-            worker.settle(&waiting.dir, copied);
+            worker.settle_entry(&waiting.dir, &waiting.name, FileType::Unknown, copied);
             worker.end(&waiting.dir);
         }
     }

@@ -9,18 +9,20 @@ mod links;
 mod names;
 mod place;
 mod replace;
+mod rights;
 mod route;
 mod scan;
 mod spot;
 mod visitor;
 
 use super::{remove, source, steps, undo};
-use crate::conflict::{OnConflict, Undoable};
+use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::control::lock;
-use crate::engine::{self, Engine, GRACE, Workers};
+use crate::engine::{self, End, Engine, GRACE, Node, Workers};
 use crate::error::{Action, During, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
+use crate::question::OnError;
 use crate::report::{NoteKind, Outcome, Report};
 use crate::schedule::{Effort, Uses};
 use crate::sys::mount::{self, FsKind, Medium};
@@ -28,7 +30,7 @@ use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
 use links::Links as LinkGroups;
-use place::Ledger;
+use place::{Ledger, Place};
 use route::Routes;
 use scan::Scan;
 use std::collections::HashSet;
@@ -143,6 +145,8 @@ struct Options {
     workers: Workers,
     retries: u32,
     undoable: Undoable,
+    on_error: OnError,
+    merges: Merges,
 }
 
 impl Copy {
@@ -157,6 +161,8 @@ impl Copy {
             workers: Workers::Adapt,
             retries: 0,
             undoable: Undoable::default(),
+            on_error: OnError::default(),
+            merges: Merges::default(),
         };
         Copy { sources, destination, options, pool: None }
     }
@@ -164,6 +170,18 @@ impl Copy {
     /// What happens where a target exists already; default [`OnConflict::Fail`].
     pub fn on_conflict(mut self, rule: OnConflict) -> Copy {
         self.options.on_conflict = rule;
+        self
+    }
+
+    /// Whether directories that exist are merged with at once, where conflicts are asked; default [`Merges::Silent`].
+    pub fn merges(mut self, merges: Merges) -> Copy {
+        self.options.merges = merges;
+        self
+    }
+
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Copy {
+        self.options.on_error = rule;
         self
     }
 
@@ -226,7 +244,7 @@ impl Copy {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
-        let job = Job::new("copy", options.on_shortage);
+        let job = Job::with_rules("copy", options.on_shortage, options.on_error);
         let target = match &destination {
             Destination::Into(path) | Destination::Name(path) => path.clone(),
         };
@@ -265,6 +283,16 @@ struct Copying {
     user: u32,
     /// New directories that are not done: removed with the tree they are in, they are not removed again.
     unfinished: AtomicU64,
+    /// Directories that were given rights for the time.
+    loosened: Mutex<Vec<Loosened>>,
+}
+
+/// A directory whose owner may do more in it than it should be.
+struct Loosened {
+    dir: Arc<Node<Place>>,
+    end: End,
+    /// What it should be.
+    mode: u32,
 }
 
 /// Where everything goes.
@@ -308,6 +336,7 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
         let (engine, job, pool, removed) = (Arc::clone(engine), Arc::clone(job), pool.clone(), Arc::clone(&removed));
         move || {
             engine.clear();
+            engine.visitor.tighten_all(&engine);
             engine.visitor.clean_up(&job, &pool, outcome, &removed);
             engine.visitor.ledger.seal();
             steps::put_back_times(&job);
@@ -399,7 +428,11 @@ impl Copying {
             target: Arc::default(),
             routes: Routes::default(),
             links: LinkGroups::new(
-                options.links == Links::Follow || options.retries > 0 || options.on_shortage == OnShortage::Pause,
+                options.links == Links::Follow
+                    || options.retries > 0
+                    || options.on_shortage == OnShortage::Pause
+                    || options.on_conflict == OnConflict::Ask
+                    || options.on_error == OnError::Ask,
             ),
             ledger: Arc::new(Ledger::new(job)),
             merged: Mutex::default(),
@@ -408,6 +441,7 @@ impl Copying {
             may_give_away: process::effective_ids().0 == 0,
             user: process::effective_ids().0,
             unfinished: AtomicU64::new(0),
+            loosened: Mutex::default(),
         }
     }
 
@@ -438,6 +472,14 @@ impl Copying {
             Destination::Name(path) if path.as_os_str().is_empty() => source::split(path).map(|_| None),
             Destination::Name(path) if source::has_no_name(path) => Ok(None),
             Destination::Name(path) => source::split(path).map(|(_, name)| Some(name)),
+        }
+    }
+
+    /// After the walk: directories that were opened for the time, and not left.
+    fn tighten_all(&self, engine: &Engine<Copying>) {
+        loop {
+            let Some(dir) = lock(&self.loosened).last().map(|one| Arc::clone(&one.dir)) else { return };
+            self.tighten(&dir, |end| engine.descriptor(&dir, end));
         }
     }
 

@@ -18,7 +18,10 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// What the copy keeps of each directory.
@@ -37,6 +40,15 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
+    /// Whether the new tree it is in has its name, though some entries still wait; one answer for all of it.
+    pub(super) is_public: Arc<AtomicBool>,
+    /// It was counted, as done or as made.
+    pub(super) was_counted: AtomicBool,
+    pub(super) was_settled: AtomicBool,
+    /// Whether it may be opened for us where its owner can do that.
+    pub(super) has_rights: bool,
+    /// The mode its source had before it was opened for us.
+    pub(super) locked: OnceLock<u32>,
     /// How a directory that was there before is recorded, once something is made in it.
     home: OnceLock<journal::Dir>,
 }
@@ -45,22 +57,53 @@ pub(super) struct Place {
 pub(super) enum Kind {
     /// Existed before: everybody sees what is in it.
     Shared,
-    /// Made by us, and not to be seen before it is whole.
+    /// Made by us, and not to be seen before it is whole but for what waits.
     Fresh,
 }
 
 impl Place {
     pub(super) fn new(kind: Kind) -> Place {
-        let (root_name, stage, route, born, inherits, replacements, was_touched, home) = Default::default();
-        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, home }
+        let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
+        let (is_public, was_counted, was_settled, has_rights, locked, home) = Default::default();
+        Place {
+            kind,
+            root_name,
+            stage,
+            route,
+            born,
+            inherits,
+            replacements,
+            was_touched,
+            is_public,
+            was_counted,
+            was_settled,
+            has_rights,
+            locked,
+            home,
+        }
     }
 
     pub(super) fn route(&self) -> &Arc<Route> {
         self.route.get().expect("a directory's route is known when it is opened")
     }
 
+    /// A directory of ours in a tree of ours that nobody sees yet.
+    pub(super) fn inside(above: &Place) -> Place {
+        let (born, is_public) = (Arc::clone(&above.born), Arc::clone(&above.is_public));
+        Place { born, is_public, ..Place::new(Kind::Fresh) }
+    }
+
+    /// Whether it is ours and nobody sees it yet.
     pub(super) fn is_fresh(&self) -> bool {
+        self.is_ours() && !self.is_public()
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
         self.kind == Kind::Fresh
+    }
+
+    pub(super) fn is_public(&self) -> bool {
+        self.is_public.load(Acquire)
     }
 }
 
@@ -98,6 +141,8 @@ pub(super) struct Staged {
     stage: Stage,
     /// How its directory is recorded.
     home: journal::Dir,
+    /// Whether it comes into a new tree of ours that has its name.
+    is_part: bool,
     pub(super) dir: Arc<OwnedFd>,
     /// Of `dir`, for reports.
     pub(super) path: PathBuf,
@@ -162,7 +207,8 @@ impl Ledger {
         let stage = self.job.journal.stage(&home, wanted);
         let (dir, path) = (Arc::clone(dir), node.path(End::Target));
         let (id, source, is_doubtful) = Default::default();
-        let staged = Arc::new(Staged { stage, home, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
+        let (is_part, wanted) = (node.data.is_ours(), wanted.to_owned());
+        let staged = Arc::new(Staged { stage, home, is_part, dir, path, wanted, id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
     }
@@ -171,7 +217,8 @@ impl Ledger {
     pub(super) fn touches<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
         node.data.home.get_or_init(|| {
             let home = self.job.journal.dir(dir, &node.path(End::Target));
-            if let Ok(stat) = Stat::of(dir) {
+            // What comes late into a tree of ours is part of it, and no step of its own.
+            if let Some(stat) = Stat::of(dir).ok().filter(|_| !node.data.is_ours()) {
                 self.job.journal.did(&Step::Touched { dir: home.clone(), modified: stat.modified });
             }
             home
@@ -197,7 +244,9 @@ impl Ledger {
     /// A stage has its name.
     pub(super) fn is_published(&self, staged: &Staged, name: &CStr) {
         self.gone(staged);
-        self.created(&staged.home, &staged.dir, name, 1);
+        if !staged.is_part {
+            self.created(&staged.home, &staged.dir, name, 1);
+        }
     }
 
     /// Whether nothing is to be sealed or put back.
