@@ -3,8 +3,8 @@
 
 use crate::{messages, text};
 use fileops::{
-    EntryKind, Error, Leftover, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report, Shortage, Shown,
-    Skipped,
+    EntryKind, Error, Leftover, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report, Shortage,
+    Shown, Skipped,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;

@@ -3,8 +3,8 @@
 use crate::questions::Malformed;
 use crate::text::{self, count, counted, duration, reason, size};
 use fileops::{
-    Conflict, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report, Resolution, Shortage,
-    Shown, Skipped, Unfit,
+    Conflict, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report, Resolution,
+    Shortage, Shown, Skipped, Unfit,
 };
 use std::io;
 use std::path::Path;

@@ -91,7 +91,7 @@ impl Operation {
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
     /// While it waits for its turn, nothing was done: the report is there at once.
     pub fn cancel(&self) {
-        scheduler().cancel(&self.job.id, &self.job.control);
+        self.job.cancel();
     }
 
     /// Whether it waits for its turn; [`Progress::place`] says how many go before it.
@@ -226,7 +226,7 @@ impl Future for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(ending) = &self.0 {
-            ending.job.control.cancel();
+            ending.job.cancel();
         }
     }
 }
@@ -335,7 +335,12 @@ impl Job {
     /// Ends the operation as a cancel does; the report tells the difference.
     pub(crate) fn stop(&self) {
         self.was_stopped.store(true, Ordering::Relaxed);
-        self.control.cancel();
+        self.cancel();
+    }
+
+    /// Ends the operation, also where it waits for its turn.
+    fn cancel(&self) {
+        scheduler().cancel(&self.id, &self.control);
     }
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {

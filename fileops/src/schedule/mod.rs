@@ -210,6 +210,11 @@ impl Scheduler {
         self.advance();
     }
 
+    /// Whether one of the paths is on a disk whose head must travel to it.
+    pub(crate) fn has_head<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>) -> bool {
+        lock(&self.devices).has_head(paths)
+    }
+
     /// Makes a call when its turn comes.
     pub(crate) fn start<T: Send + 'static>(
         &self,

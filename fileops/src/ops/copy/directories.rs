@@ -193,7 +193,13 @@ impl Copying {
         Ok(())
     }
 
-    fn finish_stage(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, staged: &Arc<Staged>, mode: u32) -> Visit {
+    fn finish_stage(
+        &self,
+        worker: &mut Worker<Self>,
+        dir: &Arc<Node<Place>>,
+        staged: &Arc<Staged>,
+        mode: u32,
+    ) -> Visit {
         // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
         let kept = self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode));
         if matches!(kept, Err(Stop::Cancelled)) {

@@ -24,8 +24,8 @@ use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::question::OnError;
 use crate::report::{NoteKind, Outcome, Report};
-use crate::schedule::{Effort, Uses};
-use crate::sys::mount::{self, FsKind, Medium};
+use crate::schedule::{Effort, Uses, scheduler};
+use crate::sys::mount::FsKind;
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
@@ -400,15 +400,11 @@ fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers)
     if workers != Workers::Adapt {
         return workers;
     }
-    let table = mount::table().unwrap_or_default();
     let target = match destination {
         Destination::Into(path) | Destination::Name(path) => path,
     };
-    let mut paths = sources.iter().take(8).chain([target]);
-    let is_rotational = paths.any(|path| {
-        let path = std::path::absolute(path).unwrap_or_default();
-        mount::serving(&table, &path).is_some_and(|mount| Medium::of(mount).is_rotational)
-    });
+    // The target first: of very many sources only some are looked at.
+    let is_rotational = scheduler().has_head([target].into_iter().chain(sources));
     if is_rotational { Workers::Fixed(1) } else { workers }
 }
 
