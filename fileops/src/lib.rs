@@ -105,7 +105,7 @@ pub use operation::{OnShortage, Operation, Running, Shortage};
 pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
-pub use ops::recover::{Leftover, leftovers, search};
+pub use ops::recover::{Leftover, forget, leftovers, search};
 pub use ops::trash::{
     EmptyTrash, Listing, Restore, Trash, TrashDelete, TrashList, TrashListing, Trashed, empty_trash, restore, trash,
     trash_delete, trash_list,
