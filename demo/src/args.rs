@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use fileops::OnConflict;
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -25,6 +26,12 @@ pub(crate) enum Command {
     /// ACLs and special files are kept. Nothing is ever half-written under its final name.
     #[command(after_help = EXIT_CODES)]
     Copy(CopyArgs),
+    /// Move files and trees: by renaming where that is possible, else by a copy that is on the device before its source goes
+    ///
+    /// What fails or is skipped stays where it is. Symbolic links are moved themselves. What is mounted below a path stays,
+    /// with the directories above it.
+    #[command(after_help = EXIT_CODES)]
+    Move(MoveArgs),
     /// Delete files and trees for good: there is no undo
     ///
     /// Symbolic links are deleted themselves. What is mounted below a path stays, with the directories above it.
@@ -59,6 +66,30 @@ pub(crate) struct CopyArgs {
     /// DST is the name of the copy, even if it is a directory that exists (which is then merged with)
     #[arg(short = 'T', long)]
     pub(crate) no_target_directory: bool,
+    /// Copy what symbolic links point to
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// When cancelled, keep all files that are finished
+    #[arg(long)]
+    pub(crate) keep_finished: bool,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// What to move
+    #[arg(value_name = "SRC", required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// A directory that exists, to move into; or the new name
+    #[arg(value_name = "DST")]
+    pub(crate) destination: PathBuf,
+    /// DST is the new name, even if it is a directory that exists (which is then merged with)
+    #[arg(short = 'T', long)]
+    pub(crate) no_target_directory: bool,
+    /// Move what is mounted below the sources too
+    #[arg(long)]
+    pub(crate) cross_mounts: bool,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
@@ -75,23 +106,23 @@ pub(crate) struct TransferArgs {
     /// Try an entry that failed so many times more
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retry: u32,
-    /// Copy what symbolic links point to
-    #[arg(long)]
-    pub(crate) follow: bool,
     /// Change names that the target's file system does not allow
     #[arg(long)]
     pub(crate) portable_names: bool,
     /// Leave directories from read-only media read-only
     #[arg(long)]
     pub(crate) keep_read_only_dirs: bool,
-    /// When cancelled, keep all files that are finished
-    #[arg(long)]
-    pub(crate) keep_finished: bool,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
+}
+
+impl TransferArgs {
+    pub(crate) fn wants_summary(&self) -> bool {
+        self.verbose || (io::stderr().is_terminal() && !self.view.json)
+    }
 }
 
 #[derive(Debug, Args)]

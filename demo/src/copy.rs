@@ -2,77 +2,40 @@
 
 use crate::args::{CopyArgs, ShortageRule, TransferArgs};
 use crate::bar::Goal;
+use crate::destination::Destination;
+use crate::messages;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use crate::{messages, text};
-use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Shown};
-use std::fs;
-use std::io::{self, IsTerminal};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs};
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
-    let copy = match to_destination(&args) {
-        Ok(copy) => with_options(copy, &args.transfer),
+    let CopyArgs { sources, destination, transfer, .. } = &args;
+    let copy = match Destination::of(sources, destination, args.no_target_directory) {
+        Ok(Destination::Into) => fileops::copy(sources, destination),
+        Ok(Destination::Name) => fileops::copy_as(&sources[0], destination),
         Err(complaint) => {
             complain(&format!("fileops: {complaint}\nTry 'fileops copy --help'."));
             return Exit::Usage;
         }
     };
+    let copy = with_options(copy, transfer)
+        .on_cancel(if args.keep_finished { OnCancel::KeepFinished } else { OnCancel::RemoveNewTrees })
+        .links(if args.follow { Links::Follow } else { Links::Keep });
     let mut out = Out::default();
-    let watch = Watch::new(&args.transfer.view, Goal::Total, Some(args.destination.clone()));
+    let watch = Watch::new(&transfer.view, Goal::Total, Some(destination.clone()));
     let report = watch.follow(|| copy.start(), &mut out);
-    let exit = outcome::tell(&report, args.transfer.view.json, &mut out);
-    if exit == Exit::Done && wants_summary(&args.transfer) {
+    let exit = outcome::tell(&report, transfer.view.json, &mut out);
+    if exit == Exit::Done && transfer.wants_summary() {
         complain(&messages::summary(&report));
     }
     outcome::settle(exit, &out)
-}
-
-/// Into DST, or to the name DST: see the rules of cp(1).
-fn to_destination(args: &CopyArgs) -> Result<Copy, String> {
-    let (sources, dst) = (&args.sources, &args.destination);
-    if args.no_target_directory {
-        return match sources.as_slice() {
-            [source] => Ok(fileops::copy_as(source, dst)),
-            _ => Err(format!("-T takes one source, and {} were given for {}", sources.len(), Shown(dst))),
-        };
-    }
-    match (directory(dst), sources.as_slice()) {
-        (Ok(()), _) => Ok(fileops::copy(sources, dst)),
-        (Err(None), [source]) if is_missing_dir(dst, source) => Err(no_directory(dst, None)),
-        (Err(_), [source]) => Ok(fileops::copy_as(source, dst)),
-        (Err(error), _) => Err(no_directory(dst, error.as_ref())),
-    }
-}
-
-/// Whether DST is a directory, or a link to one. The error is `None` when it is there and something else, or not there.
-fn directory(dst: &Path) -> Result<(), Option<io::Error>> {
-    match fs::metadata(dst) {
-        Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(_) => Err(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(None),
-        Err(error) => Err(Some(error)),
-    }
-}
-
-/// A slash at the end of DST asks for a directory, which only a directory can become.
-fn is_missing_dir(dst: &Path, source: &Path) -> bool {
-    dst.as_os_str().as_bytes().ends_with(b"/") && fs::metadata(source).is_ok_and(|metadata| !metadata.is_dir())
-}
-
-fn no_directory(dst: &Path, error: Option<&io::Error>) -> String {
-    let reason = error.map(|error| format!(": {}", text::reason(error))).unwrap_or_default();
-    format!("the target {} is no directory{reason}", Shown(dst))
 }
 
 fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
     let copy = copy
         .on_conflict(args.on_conflict.into())
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
-        .on_cancel(if args.keep_finished { OnCancel::KeepFinished } else { OnCancel::RemoveNewTrees })
-        .links(if args.follow { Links::Follow } else { Links::Keep })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
         .retry(args.retry);
@@ -80,8 +43,4 @@ fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
         Some(jobs) => copy.jobs(jobs.get()),
         None => copy,
     }
-}
-
-fn wants_summary(args: &TransferArgs) -> bool {
-    args.verbose || (io::stderr().is_terminal() && !args.view.json)
 }

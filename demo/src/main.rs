@@ -1,6 +1,6 @@
 //! `fileops`: the library's operations in a terminal.
 //!
-//! `args` says what may be typed. `copy`, `measure` and `recover` turn it into an operation, which `watch` follows: it
+//! `args` says what may be typed. `copy`, `relocate` and the other commands turn it into an operation, which `watch` follows: it
 //! draws the `bar`, asks when the target is full (`shortage`), and ends on a signal (`signals`). `outcome` tells how it
 //! ended, in the words of `messages` or as lines of `json`; `text` writes numbers and times for people, and `out` owns
 //! the two streams.
@@ -10,6 +10,7 @@ mod args;
 mod bar;
 mod copy;
 mod delete;
+mod destination;
 mod json;
 mod measure;
 mod messages;
@@ -17,6 +18,7 @@ mod out;
 mod outcome;
 mod pages;
 mod recover;
+mod relocate;
 mod shortage;
 mod signals;
 mod text;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
+        Command::Move(args) => relocate::run(args),
         Command::Delete(args) => delete::run(args),
         Command::Measure(args) => measure::run(args),
         Command::Recover(args) => recover::run(&args),

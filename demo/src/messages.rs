@@ -98,6 +98,12 @@ pub(crate) fn summary(report: &Report) -> String {
     )
 }
 
+/// "12 entries moved in 4 ms", "12 entries moved in 2.10 s; 1.2 GiB copied". A tree that was renamed is one entry.
+pub(crate) fn moved(report: &Report) -> String {
+    let copied = if report.bytes == 0 { String::new() } else { format!("; {} copied", size(report.bytes)) };
+    format!("{} moved in {}{copied}", counted(report.entries, "entry", "entries"), duration(report.elapsed))
+}
+
 /// "105,000 entries deleted in 0.19 s".
 pub(crate) fn deleted(report: &Report) -> String {
     format!("{} deleted in {}", counted(report.entries, "entry", "entries"), duration(report.elapsed))

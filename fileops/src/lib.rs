@@ -39,6 +39,7 @@
 //! | verb | |
 //! |---|---|
 //! | [`copy`], [`copy_as`] | trees with everything that belongs to them; never half-written under a final name |
+//! | [`move_to`], [`move_as`] | by renaming; across mounts by a durable copy, whose source goes last |
 //! | [`delete`] | for good: no link is followed, no mount point crossed unless asked |
 //! | [`measure`] | entries, bytes, allocated bytes, as du(1) counts |
 //! | [`leftovers`], [`search`] | what interrupted operations left on disk, told by identity, removed when asked |
@@ -67,6 +68,7 @@ pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};
+pub use ops::relocate::{Move, move_as, move_to};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};

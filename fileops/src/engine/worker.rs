@@ -7,6 +7,7 @@ use super::{Engine, Enter, Entry, Root, Stop, Visit, Visitor};
 use crate::control::lock;
 use crate::error::{Action, During, Error, Refusal};
 use crate::operation::Job;
+use crate::pool::Pool;
 use crate::progress::{Counters, Mark, add};
 use crate::sys::list::{self, Batch};
 use crate::sys::open::Follow;
@@ -93,6 +94,10 @@ impl<V: Visitor> Worker<V> {
 
     pub(crate) fn job(&self) -> &Arc<Job> {
         &self.engine.job
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.engine.pool
     }
 
     /// The descriptor of one end of a directory, opened again if it had to be closed.

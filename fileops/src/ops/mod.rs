@@ -4,5 +4,7 @@ pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod measure;
 pub(crate) mod recover;
+pub(crate) mod relocate;
 pub(crate) mod remove;
+mod renaming;
 mod source;

@@ -1,6 +1,9 @@
 //! Directories: merged with what is there, or made under a name of ours and published when they are whole.
 
+use super::arrivals::{self, Arrival};
 use super::attributes::{Made, Target};
+use super::durable;
+use super::moving::{Moving, Renamed};
 use super::names;
 use super::place::{Kind, Place, Staged};
 use super::spot::made_of;
@@ -33,7 +36,7 @@ impl Copying {
         let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         let target = self.target_dir()?;
         match target.above.contains(&entry.stat(&source).during(Action::Stat, path)?.id) {
-            true => Err(into_itself(path(), &target)),
+            true => Err(self.into_itself(path(), &target)),
             false => Ok(()),
         }
     }
@@ -68,10 +71,13 @@ impl Copying {
                 let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
                 let stat = entry.stat(&source).during(Action::Stat, path)?;
                 let is_same = stat.id == old.id;
+                if is_same && self.moving.is_some() {
+                    return self.respell_dir(worker, entry, &wanted).map(|()| Enter::Skip);
+                }
                 match (is_same, self.options.on_conflict) {
                     (true, OnConflict::Rename) => {
                         let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
-                        self.stage_dir(worker, entry, target, name)
+                        self.begin_dir(worker, entry, target, name)
                     }
                     (true, OnConflict::Skip) => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
                     (true, _) => Err(self.refusal(entry, &wanted, Refusal::SameFile)),
@@ -87,18 +93,36 @@ impl Copying {
                 OnConflict::Skip => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
                 OnConflict::Rename => {
                     let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
-                    self.stage_dir(worker, entry, target, name)
+                    self.begin_dir(worker, entry, target, name)
                 }
                 OnConflict::Fail => Err(self.refusal(entry, &wanted, Refusal::Exists)),
                 _ => Err(self.refusal(entry, &wanted, Refusal::KindDiffers)),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.stage_dir(worker, entry, target, wanted),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.begin_dir(worker, entry, target, wanted),
             Err(error) => Err(Error::new(Action::Stat, entry.dir.path_of(End::Target, &wanted), error).into()),
         }
     }
 
+    /// A directory whose name is free: renamed if that is possible, else begun under a name of ours.
+    fn begin_dir(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+        wanted: CString,
+    ) -> Visit<Enter<Place>> {
+        if self.moving.is_some() {
+            match self.move_dir(worker, entry, &wanted)? {
+                Renamed::Done => return Ok(Enter::Skip),
+                Renamed::Taken => return Err(self.refusal(entry, &wanted, Refusal::Exists)),
+                Renamed::Across => {}
+            }
+        }
+        self.stage_dir(worker, entry, target, wanted)
+    }
+
     /// A new directory under a name of ours, which nobody but us may enter until it is whole.
-    pub(super) fn stage_dir(
+    fn stage_dir(
         &self,
         worker: &mut Worker<Self>,
         entry: &Entry<'_, Self>,
@@ -149,6 +173,10 @@ impl Copying {
             if dir.device().is_some() && dir.data.route.get().is_some() {
                 add(&worker.counters.passed, 1);
             }
+            match dir.parent() {
+                None => self.root_over(worker),
+                Some(_) => self.leave_merged(worker, dir),
+            }
             return Ok(());
         }
         let mode = self.mode_of(dir);
@@ -162,9 +190,12 @@ impl Copying {
                 if matches!(kept, Err(Stop::Cancelled)) {
                     return kept;
                 }
+                if let Some(moving) = &self.moving {
+                    return self.tree_arrives(worker, moving, dir, staged, kept);
+                }
                 self.persist(worker, dir, |_| self.publish_dir(dir, staged))?;
-                self.unfinished.fetch_sub(1, Relaxed);
-                kept?;
+                self.tree_done(worker);
+                return kept;
             }
             None => {
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
@@ -173,9 +204,60 @@ impl Copying {
                 self.unfinished.fetch_sub(1, Relaxed);
             }
         }
+        if let Some(moving) = &self.moving {
+            self.note_copied(worker, moving, dir)?;
+        }
+        self.count_dir(worker);
+        Ok(())
+    }
+
+    /// A new tree is whole, and has its name.
+    pub(super) fn tree_done(&self, worker: &Worker<Self>) {
+        self.unfinished.fetch_sub(1, Relaxed);
+        self.count_dir(worker);
+    }
+
+    fn count_dir(&self, worker: &Worker<Self>) {
         add(&worker.counters.entries, 1);
         add(&worker.counters.directories, 1);
-        Ok(())
+    }
+
+    /// A directory of a new tree is over: its source goes with the tree, unless something in it was not copied.
+    fn note_copied(&self, worker: &Worker<Self>, moving: &Moving, dir: &Arc<Node<Place>>) -> Visit {
+        let side = dir.side(End::Source).expect("every directory has a source");
+        if let Some(above) = dir.parent() {
+            moving.departures.copied(above, side.name(), dir.stat());
+        }
+        if dir.has_failed() {
+            moving.departures.copied.is_incomplete(dir.stat().id);
+        }
+        if dir.data.route().target.syncs_at_once() {
+            return Ok(());
+        }
+        let target = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
+        Ok(durable::sync_dir(&target).during(Action::Sync, || dir.path(End::Target))?)
+    }
+
+    /// A tree that was copied for a move is whole; what could not be set of its top is a failure that keeps the source.
+    fn tree_arrives(
+        &self,
+        worker: &mut Worker<Self>,
+        moving: &Moving,
+        tree: &Arc<Node<Place>>,
+        staged: &Arc<Staged>,
+        kept: Visit,
+    ) -> Visit {
+        self.note_copied(worker, moving, tree)?;
+        let above = tree.parent().expect("a stage is in a directory");
+        if tree.data.is_refused() {
+            // It is removed in the end.
+            return kept;
+        }
+        let source_name = tree.side(End::Source).expect("every directory has a source").name().to_owned();
+        let (goes, staged) = (kept.is_ok(), Arc::clone(staged));
+        let copy = arrivals::Copy::Tree { tree: Arc::clone(tree), staged, goes };
+        self.arrive(worker, moving, Arrival { dir: Arc::clone(above), source_name, copy });
+        kept
     }
 
     pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
@@ -212,6 +294,10 @@ impl Copying {
         if is_made_writable { mode | 0o200 } else { mode }
     }
 
+    pub(super) fn into_itself(&self, path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
+        Error::new(self.action(), path, Refusal::IntoItself).with_target(&target.path).into()
+    }
+
     pub(super) fn keep_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, mode: u32) -> Visit {
         let path = || dir.path(End::Target);
         let source = worker.descriptor(dir, End::Source).during(Action::Open, || dir.path(End::Source))?;
@@ -232,10 +318,6 @@ impl Copying {
         let route = Arc::clone(dir.data.route());
         self.keep_all(worker, &route, (Target::File(&source), Target::File(&target)), &stat, made, &path)
     }
-}
-
-pub(super) fn into_itself(path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
-    Error::new(Action::Copy, path, Refusal::IntoItself).with_target(&target.path).into()
 }
 
 fn is_gone(removed: io::Result<()>) -> bool {

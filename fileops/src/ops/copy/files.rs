@@ -1,6 +1,7 @@
 //! Files, symbolic links and special files: made, filled, given their attributes, and then their names.
 
 use super::Copying;
+use super::arrivals::{self, Arrival};
 use super::attributes::{Made, Target};
 use super::contents::{File, Shared};
 use super::directories::RENAMES;
@@ -32,6 +33,9 @@ const REPLACE_AT: usize = 256;
 
 impl Copying {
     pub(super) fn copy_entry(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        if self.renames_into(entry.dir) && self.move_entry(worker, entry)? {
+            return Ok(());
+        }
         match entry.kind {
             FileType::RegularFile => self.copy_file(worker, entry),
             _ => self.copy_other(worker, entry),
@@ -85,7 +89,17 @@ impl Copying {
         // What will belong to somebody else is nobody's to read before it does.
         let mode = stat.permissions() & if is_own { 0o777 } else { 0o700 };
         let (draft, target) = {
-            let make = || Draft::file(&self.ledger, dir, Arc::clone(&target_dir), &spot, mode, stat.size);
+            let make = || {
+                let target = Arc::clone(&target_dir);
+                match self.moving {
+                    None => Draft::file(&self.ledger, dir, target, &spot, mode, stat.size),
+                    // It has to wait for others, without a descriptor.
+                    Some(_) => {
+                        let create = |dir: &OwnedFd, name: &CStr| open::create(dir, name, mode);
+                        Draft::named(&self.ledger, dir, target, &spot, create, Action::Create)
+                    }
+                }
+            };
             match make() {
                 Err(error) if matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE)) => worker
                     .open(|| make().map_err(|error| error.source))
@@ -167,7 +181,8 @@ impl Copying {
         }
         // One that its owner may not read could not be opened once more to be made durable.
         let is_unreadable = stat.mode & 0o400 == 0 && !self.may_give_away;
-        let is_durable = matches!(spot, Spot::Replace(..)) && is_unreadable;
+        let is_durable = matches!(spot, Spot::Replace(..)) && is_unreadable
+            || self.moving.is_some() && (is_unreadable || !dir.data.route().target.syncs_at_once());
         if is_durable {
             data::sync(&target).during(Action::Sync, path)?;
         }
@@ -275,6 +290,15 @@ impl Copying {
         (mut draft, is_durable): (Draft, bool),
         stat: &Stat,
     ) -> Visit {
+        if let Some(moving) = &self.moving {
+            moving.departures.copied(dir, source_name, stat);
+            if !dir.data.is_fresh() {
+                let (dir, source_name) = (Arc::clone(dir), source_name.to_owned());
+                let copy = arrivals::Copy::File { draft, spot, stat: *stat, is_durable };
+                self.arrive(worker, moving, Arrival { dir, source_name, copy });
+                return Ok(());
+            }
+        }
         let Spot::Replace(name, old) = spot else {
             let name = self.publish(worker, dir, source_name, &spot, &mut draft, None)?;
             return self.done(worker, dir, &name, stat);

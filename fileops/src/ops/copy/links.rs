@@ -109,6 +109,9 @@ impl Links {
 
 impl Copying {
     pub(super) fn claim(&self, entry: &Entry<'_, Self>, stat: &Stat) -> Claim {
+        if let Some(moving) = &self.moving {
+            moving.departures.copied.is_group(stat.id);
+        }
         self.links.claim(stat, || Waiting {
             dir: Arc::clone(entry.dir),
             name: entry.name.to_owned(),
@@ -152,6 +155,9 @@ impl Copying {
             Ok((draft, ())) => {
                 // The link counts as done by itself: its file was done before.
                 let single = Stat { links: 1, size: 0, allocated: 0, ..*stat };
+                if let Some(moving) = &self.moving {
+                    moving.departures.copied(dir, entry.name, stat);
+                }
                 let spot = spot.clone();
                 Some(self.place(worker, dir, entry.name, spot, (draft, false), &single))
             }

@@ -1,11 +1,15 @@
 //! Copying: the options, and what happens before and after the walk. `visitor` does the entries.
 
+mod arrivals;
 mod attributes;
 mod compare;
 mod contents;
+mod departures;
 mod directories;
+mod durable;
 mod files;
 mod links;
+mod moving;
 mod names;
 mod place;
 mod route;
@@ -13,6 +17,7 @@ mod scan;
 mod spot;
 mod visitor;
 
+use super::delete::Mounts;
 use super::{remove, source};
 use crate::conflict::OnConflict;
 use crate::engine::{self, Engine, GRACE, Workers};
@@ -25,6 +30,7 @@ use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
 use links::Links as LinkGroups;
+use moving::Moving;
 use place::Ledger;
 use route::Routes;
 use scan::Scan;
@@ -124,26 +130,28 @@ pub struct Copy {
 }
 
 #[derive(Clone)]
-enum Destination {
+pub(super) enum Destination {
     Into(PathBuf),
     Name(PathBuf),
 }
 
 #[derive(Clone, Copy)]
-struct Options {
-    on_conflict: OnConflict,
-    on_shortage: OnShortage,
-    on_cancel: OnCancel,
-    links: Links,
-    names: Names,
-    read_only_dirs: ReadOnlyDirs,
-    workers: Workers,
-    retries: u32,
+pub(super) struct Options {
+    pub(super) on_conflict: OnConflict,
+    pub(super) on_shortage: OnShortage,
+    pub(super) on_cancel: OnCancel,
+    pub(super) links: Links,
+    pub(super) names: Names,
+    pub(super) read_only_dirs: ReadOnlyDirs,
+    pub(super) workers: Workers,
+    pub(super) retries: u32,
+    /// For a move: what happens at mount points below its sources.
+    pub(super) moves: Option<Mounts>,
 }
 
-impl Copy {
-    fn new(sources: Vec<PathBuf>, destination: Destination) -> Copy {
-        let options = Options {
+impl Default for Options {
+    fn default() -> Options {
+        Options {
             on_conflict: OnConflict::default(),
             on_shortage: OnShortage::default(),
             on_cancel: OnCancel::default(),
@@ -152,7 +160,14 @@ impl Copy {
             read_only_dirs: ReadOnlyDirs::default(),
             workers: Workers::Adapt,
             retries: 0,
-        };
+            moves: None,
+        }
+    }
+}
+
+impl Copy {
+    fn new(sources: Vec<PathBuf>, destination: Destination) -> Copy {
+        let options = Options::default();
         Copy { sources, destination, options, pool: None }
     }
 
@@ -250,6 +265,8 @@ struct Copying {
     user: u32,
     /// New directories that are not done: removed with the tree they are in, they are not removed again.
     unfinished: AtomicU64,
+    /// What is known beyond that, if it is a move.
+    moving: Option<Moving>,
 }
 
 /// Where everything goes.
@@ -261,11 +278,19 @@ struct TargetDir {
     above: Vec<Id>,
 }
 
-fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>, pool: &Pool) -> Report {
+/// Copies; or moves, by options.
+pub(super) fn run(
+    sources: Vec<PathBuf>,
+    destination: Destination,
+    options: Options,
+    job: &Arc<Job>,
+    pool: &Pool,
+) -> Report {
     let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
     let copying = Copying::new(sources.clone(), destination, options, job);
-    let scan = Scan::start(sources, follow, &copying.target, job, pool);
+    let needs_no_room = copying.moving.as_ref().map(|moving| Arc::clone(&moving.has_renamed));
+    let scan = Scan::start((sources, follow), &copying.target, needs_no_room, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
     job.is_finishing.store(true, Relaxed);
@@ -299,12 +324,14 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
         return true;
     }
     let task = pool.spawn(clean);
+    let departed = engine.visitor.moving.as_ref().map(|moving| Arc::clone(&moving.departures.gone));
+    let gone = || removed.load(Relaxed) + departed.as_ref().map_or(0, |departed| departed.load(Relaxed));
     let is_clean = loop {
-        let before = removed.load(Relaxed);
+        let before = gone();
         if job.wait_until(|| task.is_done(), GRACE) {
             break true;
         }
-        if job.control.is_cancelled() && removed.load(Relaxed) == before {
+        if job.control.is_cancelled() && gone() == before {
             let left = engine.visitor.ledger.left();
             left.iter().for_each(|staged| job.is_stuck_at(staged.path.join(engine::os(staged.name()))));
             break false;
@@ -349,7 +376,10 @@ fn have_one_target(sources: &[PathBuf]) -> bool {
 
 impl Copying {
     fn new(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>) -> Copying {
+        let roots = sources.len();
+        let moving = options.moves.map(|mounts| Moving::new(mounts, roots, have_one_target(&sources)));
         Copying {
+            moving,
             sources,
             options,
             destination,
@@ -400,6 +430,10 @@ impl Copying {
 
     /// After the walk: what is still under a name of ours is removed, or kept if that was asked for.
     fn clean_up(&self, job: &Arc<Job>, pool: &Pool, outcome: Outcome, removed: &Arc<AtomicU64>) {
+        if let Some(moving) = &self.moving {
+            drop(moving.arrivals.take());
+            moving.departures.see_off_waiting(job, pool, moving.mounts);
+        }
         for staged in self.ledger.left() {
             let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());

@@ -35,6 +35,12 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
+    /// For what is above a root: the directory itself.
+    pub(super) top: OnceLock<Stat>,
+    /// In a move: something stays in the source, and so does that.
+    keeps: AtomicBool,
+    /// In a move: it turned out to go into itself, and does not.
+    is_refused: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +54,24 @@ pub(super) enum Kind {
 impl Place {
     pub(super) fn new(kind: Kind) -> Place {
         let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
-        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched }
+        let (top, keeps, is_refused) = Default::default();
+        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, top, keeps, is_refused }
+    }
+
+    pub(super) fn keep(&self) {
+        self.keeps.store(true, Relaxed);
+    }
+
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Relaxed)
+    }
+
+    pub(super) fn refuse(&self) {
+        self.is_refused.store(true, Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Relaxed)
     }
 
     pub(super) fn route(&self) -> &Arc<Route> {

@@ -43,6 +43,9 @@ impl Copying {
             old => old.during(Action::Stat, path)?,
         };
         let rule = self.options.on_conflict;
+        if self.moving.is_some() && old.id == stat.id {
+            return Err(self.refusal(entry, &wanted, Refusal::SameFile));
+        }
         let replaces = match rule {
             OnConflict::Skip => false,
             OnConflict::Rename => {
@@ -85,11 +88,12 @@ impl Copying {
         let source = entry.dir.path_of(End::Source, entry.name);
         add(&worker.counters.passed, 1);
         worker.job().skip(source, entry.dir.path_of(End::Target, wanted));
+        entry.dir.data.keep();
         Ok(())
     }
 
     pub(super) fn refusal(&self, entry: &Entry<'_, Self>, wanted: &CStr, refusal: Refusal) -> Stop {
-        let error = Error::new(Action::Copy, entry.dir.path_of(End::Source, entry.name), refusal);
+        let error = Error::new(self.action(), entry.dir.path_of(End::Source, entry.name), refusal);
         error.with_target(entry.dir.path_of(End::Target, wanted)).into()
     }
 
