@@ -160,6 +160,15 @@ pub(super) fn spelling(from: At<'_>, to: At<'_>) -> io::Result<Spelling> {
     Ok(if listed.is_none() { Spelling::Folded } else { Spelling::Another })
 }
 
+/// Gives an entry another spelling of its own name. The kernel takes both for one and would do nothing, so it has a third name,
+/// which must be free, for a moment.
+pub(super) fn respell(dir: &OwnedFd, name: &CStr, between: &CStr, wanted: &CStr, stat: &Stat) -> io::Result<()> {
+    rename((dir, name), (dir, between), stat)?;
+    rename((dir, between), (dir, wanted), stat).inspect_err(|_| {
+        let _ = rename((dir, between), (dir, name), stat);
+    })
+}
+
 /// Whether something is mounted under a name.
 pub(super) fn is_mount_point(dir: &OwnedFd, name: &CStr) -> bool {
     let found = name::handle(dir, name, Follow::No).and_then(Stat::of_dir);

@@ -240,8 +240,9 @@ impl Copying {
     fn respell(&self, worker: &mut Worker<Self>, trip: &Trip<'_>, wanted: &CStr, same: Error) -> Visit {
         match renaming::spelling((&trip.from, trip.entry.name), (&trip.to, wanted)) {
             Ok(Spelling::Folded) => {
-                name::rename(&*trip.from, trip.entry.name, &*trip.to, wanted)
-                    .map_err(|error| trip.error(wanted, error))?;
+                let between = self.free_name(&trip.from, wanted).during(Action::Stat, || trip.target(wanted))?;
+                let respelled = renaming::respell(&trip.from, trip.entry.name, &between, wanted, &trip.stat);
+                respelled.map_err(|error| trip.error(wanted, error))?;
                 self.moved(worker, trip, wanted)
             }
             _ if self.options.on_conflict == OnConflict::Skip => self.skip(worker, trip.entry, wanted),
