@@ -141,16 +141,32 @@ impl Mount {
         &self.path
     }
 
-    /// The power fails: what was not durable is gone. Only for ext4 and xfs in an image.
-    ///
-    /// The file system stops as if its disk did (FS_IOC_SHUTDOWN without a flush of its log), and is then mounted again.
+    /// The power fails: what was not durable is gone, and the file system is mounted again. Only for ext4 and xfs in an image.
     ///
     /// # Errors
     ///
     /// If a command fails.
     pub fn fail_power(&self) -> io::Result<()> {
+        self.cut_power()?;
+        self.mount_again()
+    }
+
+    /// The file system stops as if its disk did: FS_IOC_SHUTDOWN without a flush of its log. Every call to it fails.
+    ///
+    /// # Errors
+    ///
+    /// If the command fails.
+    pub fn cut_power(&self) -> io::Result<()> {
+        run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.path))
+    }
+
+    /// Mounts the image once more.
+    ///
+    /// # Errors
+    ///
+    /// If it is in use, or has none.
+    pub fn mount_again(&self) -> io::Result<()> {
         let image = self.image.as_ref().ok_or(io::ErrorKind::Unsupported)?.path().join("image");
-        run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.path))?;
         if !unmount(&self.path) {
             return Err(io::ErrorKind::ResourceBusy.into());
         }

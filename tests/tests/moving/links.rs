@@ -59,6 +59,18 @@ fn groups_stay_groups_in_directories_that_are_merged() {
 }
 
 #[test]
+fn groups_stay_groups_where_names_of_theirs_replace_old_files() {
+    alone!();
+    require_root!();
+    // Whichever name comes first, its source is gone when the next is read.
+    let (tree, target) = (Tree::new("top/a=x top/b=>top/a top/c=>top/a"), elsewhere());
+    make(target.path(), "top/a=old top/b=old top/c=old");
+    complete(run(fileops::move_to([tree.path("top")], target.path()).on_conflict(OnConflict::Replace)));
+    tree.assert("");
+    assert_tree(target.path(), "top/a=x top/b=>top/a top/c=>top/a");
+}
+
+#[test]
 fn a_name_outside_the_moved_tree_keeps_its_file() {
     alone!();
     require_root!();

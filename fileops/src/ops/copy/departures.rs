@@ -61,7 +61,8 @@ impl Departures {
                 }
                 Some(id) => {
                     self.remove_tree(job, pool, mounts, &departure, id, stop.clone());
-                    if !is_over() {
+                    let is_there = |stat: Stat| stat.id == id;
+                    if !is_over() || !Stat::at(&*departure.file, &departure.name).is_ok_and(is_there) {
                         continue;
                     }
                 }
@@ -147,11 +148,22 @@ pub(super) enum Until {
 #[derive(Default)]
 pub(super) struct Copied {
     entries: Mutex<HashMap<u128, Version>>,
-    /// Files with several names. Removing one changes the others.
-    groups: Mutex<HashSet<Id>>,
+    /// Files with several names, as they were when the first was read. Removing a name changes the file.
+    groups: Mutex<HashMap<Id, Version>>,
     /// Directories with something in it that was not copied, or that are not whole themselves: they stay.
     incomplete: Mutex<HashSet<Id>>,
     keys: (RandomState, RandomState),
+}
+
+/// What a file is to the files with several names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    /// It has one name, and had no other.
+    Single,
+    /// It is one of them.
+    Known,
+    /// It has the number of one of them, and is not the same any more.
+    Other,
 }
 
 struct Version {
@@ -182,8 +194,18 @@ impl Copied {
         lock(&self.entries).entry(key).or_insert(Version::of(stat));
     }
 
-    pub(super) fn is_group(&self, id: Id) {
-        lock(&self.groups).insert(id);
+    /// Whether a file has, or had, several names. Of one that was removed since, the number may be another file's.
+    pub(super) fn is_group(&self, stat: &Stat) -> Member {
+        let mut groups = lock(&self.groups);
+        let now = Version::of(stat);
+        let member = match groups.get(&stat.id) {
+            Some(then) if then.size == now.size && then.modified == now.modified => return Member::Known,
+            Some(_) => Member::Other,
+            None if stat.links > 1 => Member::Known,
+            None => return Member::Single,
+        };
+        groups.insert(stat.id, now);
+        member
     }
 
     pub(super) fn is_incomplete(&self, id: Id) {
@@ -197,7 +219,7 @@ impl Copied {
         let then = entries.get(&key)?;
         let Version { size, modified, changed } = Version::of(now);
         let is_unwritten = then.size == size && then.modified == modified;
-        Some(now.is_dir() || is_unwritten && (then.changed == changed || lock(&self.groups).contains(&now.id)))
+        Some(now.is_dir() || is_unwritten && (then.changed == changed || lock(&self.groups).contains_key(&now.id)))
     }
 }
 

@@ -55,6 +55,7 @@ impl Copying {
             return Err(Error::new(Action::Create, path(), Refusal::TooLarge).into());
         }
         let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+        self.count_names(&mut stat);
         if stat.links > 1 {
             match self.claim(entry, &stat) {
                 Claim::First => {}
@@ -201,6 +202,7 @@ impl Copying {
             return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
         }
         let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+        self.count_names(&mut stat);
         if stat.links > 1 {
             match self.claim(entry, &stat) {
                 Claim::First => {}

@@ -1,6 +1,7 @@
 //! Hard links: the first name of a file is copied, the others become links to that copy, across directories and sources.
 
 use super::Copying;
+use super::departures::Member;
 use super::place::{Draft, Place, Spot};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Visit, Worker};
@@ -98,6 +99,14 @@ impl Links {
         waiting
     }
 
+    /// The number is another file's now.
+    pub(super) fn forget(&self, id: Id) {
+        let mut groups = lock(&self.groups);
+        if let Some(Group::Ready(..)) = groups.get(&id) {
+            groups.remove(&id);
+        }
+    }
+
     /// The first copy failed: whoever waited tries for himself.
     pub(super) fn failed(&self, stat: &Stat) -> Vec<Waiting> {
         match lock(&self.groups).remove(&stat.id) {
@@ -108,10 +117,18 @@ impl Links {
 }
 
 impl Copying {
-    pub(super) fn claim(&self, entry: &Entry<'_, Self>, stat: &Stat) -> Claim {
-        if let Some(moving) = &self.moving {
-            moving.departures.copied.is_group(stat.id);
+    /// Counts a file as one with several names if it had them when a move began: those that went before are not counted by
+    /// the file system any more.
+    pub(super) fn count_names(&self, stat: &mut Stat) {
+        let Some(moving) = &self.moving else { return };
+        match moving.departures.copied.is_group(stat) {
+            Member::Single => {}
+            Member::Known => stat.links = stat.links.max(2),
+            Member::Other => self.links.forget(stat.id),
         }
+    }
+
+    pub(super) fn claim(&self, entry: &Entry<'_, Self>, stat: &Stat) -> Claim {
         self.links.claim(stat, || Waiting {
             dir: Arc::clone(entry.dir),
             name: entry.name.to_owned(),
