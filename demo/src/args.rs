@@ -37,6 +37,18 @@ pub(crate) enum Command {
     /// Symbolic links are deleted themselves. What is mounted below a path stays, with the directories above it.
     #[command(after_help = EXIT_CODES)]
     Delete(DeleteArgs),
+    /// Take back what the last operations did
+    ///
+    /// What they made goes, what they replaced comes back, what they moved goes home. What was changed since stays, and is
+    /// a failure. A deletion cannot be undone.
+    #[command(after_help = EXIT_CODES)]
+    Undo(UndoArgs),
+    /// Do again what was undone
+    #[command(after_help = EXIT_CODES)]
+    Redo(UndoArgs),
+    /// List the operations that can be undone, and those that were
+    #[command(after_help = EXIT_CODES)]
+    History(HistoryArgs),
     /// Count the entries and bytes of trees, as du does
     #[command(after_help = EXIT_CODES)]
     Measure(MeasureArgs),
@@ -112,6 +124,9 @@ pub(crate) struct TransferArgs {
     /// Leave directories from read-only media read-only
     #[arg(long)]
     pub(crate) keep_read_only_dirs: bool,
+    /// Keep nothing for an undo: old files are dropped at once
+    #[arg(long)]
+    pub(crate) no_undo: bool,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -138,6 +153,28 @@ pub(crate) struct DeleteArgs {
     pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// How many operations
+    #[arg(value_name = "N", default_value = "1")]
+    pub(crate) count: NonZeroUsize,
+    /// The operation of this ID in the history, instead of the last
+    #[arg(long, value_name = "ID", conflicts_with = "count")]
+    pub(crate) id: Option<String>,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -54,7 +54,7 @@ impl Bar {
     }
 
     pub(crate) fn update(&mut self, progress: &Progress) {
-        if progress.elapsed < APPEARS_AFTER {
+        if progress.elapsed < APPEARS_AFTER && progress.phase != Phase::Waiting {
             return;
         }
         self.put_in_words(progress);
@@ -133,6 +133,7 @@ fn figures(progress: &Progress, goal: Goal) -> String {
 fn pace(progress: &Progress) -> String {
     let rate = format!("{}/s", size(progress.rate.max(0.0) as u64));
     match (progress.phase, progress.time_left) {
+        (Phase::Waiting, _) => "waiting".to_owned(),
         (Phase::Paused, _) => "paused".to_owned(),
         (Phase::Cancelling, _) => "cancelling".to_owned(),
         (Phase::Finishing, _) => "finishing".to_owned(),

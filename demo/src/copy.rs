@@ -7,7 +7,7 @@ use crate::messages;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs};
+use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Undoable};
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
     let CopyArgs { sources, destination, transfer, .. } = &args;
@@ -38,6 +38,7 @@ fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
+        .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
     match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),

@@ -1,7 +1,7 @@
 //! The lines of `--json`: one object each, with one member that says what it is.
 
 use crate::{messages, text};
-use fileops::{Error, Leftover, Note, Outcome, Phase, Progress, Report, Shortage, Shown, Skipped};
+use fileops::{Error, Leftover, Note, Outcome, Past, Phase, Progress, Report, Shortage, Shown, Skipped};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +10,7 @@ use std::path::Path;
 pub(crate) fn progress(progress: &Progress) -> String {
     let mut object = members(json!({
         "phase": phase(progress.phase),
+        "place": progress.place,
         "entries_done": progress.entries_done,
         "entries_total": progress.entries_total,
         "bytes_done": progress.bytes_done,
@@ -26,6 +27,7 @@ pub(crate) fn progress(progress: &Progress) -> String {
 
 fn phase(phase: Phase) -> &'static str {
     match phase {
+        Phase::Waiting => "waiting",
         Phase::Running => "running",
         Phase::Paused => "paused",
         Phase::Cancelling => "cancelling",
@@ -75,6 +77,7 @@ pub(crate) fn shortage(shortage: &Shortage) -> String {
 pub(crate) fn report(report: &Report, exit: u8) -> String {
     let stuck: Vec<Value> = report.stuck.iter().map(|path| Value::from(Shown(path).to_string())).collect();
     let object = members(json!({
+        "id": report.id,
         "outcome": if report.outcome == Outcome::Cancelled { "cancelled" } else { "done" },
         "exit": exit,
         "entries": report.entries,
@@ -106,6 +109,19 @@ pub(crate) fn leftover(leftover: &Leftover, state: &str) -> String {
     add_path(&mut object, "path", Some(&leftover.path));
     add_path(&mut object, "wanted", leftover.wanted.as_deref());
     line("leftover", object)
+}
+
+pub(crate) fn past(past: &Past, state: &str) -> String {
+    let mut object = members(json!({
+        "id": past.id,
+        "verb": past.verb,
+        "time": past.time,
+        "steps": past.steps,
+        "cancelled": past.was_cancelled,
+        "state": state,
+    }));
+    add_path(&mut object, "path", Some(&past.path));
+    line("past", object)
 }
 
 pub(crate) fn recovery(found: usize, removed: usize, failures: usize, exit: u8) -> String {

@@ -11,6 +11,7 @@ mod bar;
 mod copy;
 mod delete;
 mod destination;
+mod history;
 mod json;
 mod measure;
 mod messages;
@@ -22,6 +23,7 @@ mod relocate;
 mod shortage;
 mod signals;
 mod text;
+mod undo;
 mod watch;
 
 use args::{Cli, Command};
@@ -44,6 +46,9 @@ fn run(command: Command) -> Exit {
         Command::Copy(args) => copy::run(args),
         Command::Move(args) => relocate::run(args),
         Command::Delete(args) => delete::run(args),
+        Command::Undo(args) => undo::undo(&args),
+        Command::Redo(args) => undo::redo(&args),
+        Command::History(args) => history::run(&args),
         Command::Measure(args) => measure::run(args),
         Command::Recover(args) => recover::run(&args),
         Command::Completions { shell } => pages::completions(shell),

@@ -1,7 +1,7 @@
 //! The sentences on standard error, whole.
 
 use crate::text::{count, counted, duration, reason, size};
-use fileops::{Error, Note, NoteKind, Report, Shortage, Shown, Skipped};
+use fileops::{Error, Note, NoteKind, Past, Report, Shortage, Shown, Skipped};
 use std::io;
 use std::path::Path;
 
@@ -50,6 +50,7 @@ pub(crate) fn note_kind(kind: NoteKind) -> (&'static str, &'static str) {
         NoteKind::NotJournalled => {
             ("not-journalled", "fileops recover has no record of this operation, whose state directory is not writable")
         }
+        NoteKind::NotKept => ("not-kept", "the old file could not be kept, so that an undo cannot bring it back"),
         NoteKind::LeftBehind => ("left-behind", "something unfinished is left, which fileops recover finds"),
         _ => ("other", "something was not kept"),
     }
@@ -107,6 +108,19 @@ pub(crate) fn moved(report: &Report) -> String {
 /// "105,000 entries deleted in 0.19 s".
 pub(crate) fn deleted(report: &Report) -> String {
     format!("{} deleted in {}", counted(report.entries, "entry", "entries"), duration(report.elapsed))
+}
+
+pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {
+    match id {
+        Some(id) => format!("fileops: no operation {} is known", Shown(Path::new(id))),
+        None => "fileops: there is nothing to undo or redo".to_owned(),
+    }
+}
+
+/// "copy of /a/b: 3 steps in 0.01 s".
+pub(crate) fn undone(past: &Past, report: &Report) -> String {
+    let steps = counted(report.entries, "step", "steps");
+    format!("{} of {}: {steps} in {}", past.verb, Shown(&past.path), duration(report.elapsed))
 }
 
 /// What a copy keeps, less what a note limits.

@@ -7,7 +7,7 @@ use crate::messages;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use fileops::{Mounts, Move, Names, OnShortage, ReadOnlyDirs};
+use fileops::{Mounts, Move, Names, OnShortage, ReadOnlyDirs, Undoable};
 
 pub(crate) fn run(args: MoveArgs) -> Exit {
     let MoveArgs { sources, destination, transfer, .. } = &args;
@@ -37,6 +37,7 @@ fn with_options(relocation: Move, args: &TransferArgs) -> Move {
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
+        .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
     match args.view.jobs {
         Some(jobs) => relocation.jobs(jobs.get()),

@@ -23,6 +23,17 @@ pub enum OnConflict {
     Different,
 }
 
+/// Whether what an operation did is recorded, and what it replaced is kept, so that it can be undone.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Undoable {
+    /// Old files go to the kept area of their mount, limited in size and age.
+    #[default]
+    Yes,
+    /// Old files are dropped at once.
+    No,
+}
+
 /// Endings that belong together: what is before them is the stem.
 const DOUBLE_ENDINGS: [&str; 8] = ["tar.gz", "tar.bz2", "tar.xz", "tar.zst", "tar.lz", "tar.lzma", "tar.Z", "tar.br"];
 

@@ -55,6 +55,10 @@ pub enum Action {
     Sync,
     /// Keeping or reading the records that recovery needs.
     Journal,
+    /// Taking back what an operation did.
+    Undo,
+    /// Doing again what was taken back.
+    Redo,
 }
 
 impl Action {
@@ -84,6 +88,8 @@ impl Action {
             Action::WriteXattr => "write attributes of",
             Action::Sync => "sync",
             Action::Journal => "journal",
+            Action::Undo => "undo",
+            Action::Redo => "redo",
         }
     }
 }
@@ -114,6 +120,10 @@ pub enum Refusal {
     MountPoint,
     /// A path that ends in `.` or `..` names no entry that could be taken away.
     NoName,
+    /// It is not any more what the operation left, and stays as it is.
+    ChangedSince,
+    /// What was replaced or taken away is not kept any more.
+    NotKept,
 }
 
 impl Refusal {
@@ -123,7 +133,8 @@ impl Refusal {
             Refusal::SameFile | Refusal::IntoItself | Refusal::NameNotAllowed | Refusal::NoName => libc::EINVAL,
             Refusal::Exists => libc::EEXIST,
             Refusal::KindDiffers => libc::EISDIR,
-            Refusal::Changed | Refusal::TargetChanged => libc::ESTALE,
+            Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => libc::ESTALE,
+            Refusal::NotKept => libc::ENOENT,
             Refusal::TooLarge => libc::EFBIG,
             Refusal::KindNotSupported => libc::EOPNOTSUPP,
             Refusal::MountPoint => libc::EBUSY,
@@ -144,6 +155,8 @@ impl fmt::Display for Refusal {
             Refusal::TooLarge => "the file is too large for the target's file system",
             Refusal::KindNotSupported => "the target's file system has no such kind of file",
             Refusal::MountPoint => "another file system is mounted there",
+            Refusal::ChangedSince => "it was changed since",
+            Refusal::NotKept => "it is not kept any more",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
         })
     }
@@ -156,7 +169,8 @@ impl From<Refusal> for io::Error {
         let kind = match refusal {
             Refusal::Exists => io::ErrorKind::AlreadyExists,
             Refusal::KindDiffers => io::ErrorKind::IsADirectory,
-            Refusal::Changed | Refusal::TargetChanged => io::ErrorKind::StaleNetworkFileHandle,
+            Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => io::ErrorKind::StaleNetworkFileHandle,
+            Refusal::NotKept => io::ErrorKind::NotFound,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
             Refusal::KindNotSupported => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,

@@ -3,9 +3,11 @@
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
 use crate::journal::Journal;
+use crate::kept::Kept;
 use crate::pool::{Pool, Task};
 use crate::progress::{Meter, Phase, Progress};
 use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
+use crate::schedule::{OperationId, Uses, Who, scheduler};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -25,36 +27,83 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Starts what needs no device for itself: it never waits for others.
     pub(crate) fn start(
         pool: &Pool,
         job: Arc<Job>,
         run: impl FnOnce(Arc<Job>) -> Report + Send + 'static,
     ) -> Operation {
+        Operation::start_in_turn(pool, job, Uses::nothing(), run)
+    }
+
+    /// Gets in line for the devices that it uses, and starts when its turn comes.
+    pub(crate) fn start_in_turn(
+        pool: &Pool,
+        job: Arc<Job>,
+        uses: Uses,
+        run: impl FnOnce(Arc<Job>) -> Report + Send + 'static,
+    ) -> Operation {
         let worker = Arc::clone(&job);
-        let task = pool.spawn(move || {
-            let report = run(Arc::clone(&worker));
+        let call = move || {
+            let report = if worker.control.is_cancelled() {
+                // While it waited.
+                worker.report(Outcome::Cancelled)
+            } else {
+                worker.meter.begin();
+                run(Arc::clone(&worker))
+            };
             worker.is_done.store(true, Ordering::Release);
             report
-        });
+        };
+        let who = Who { id: job.id, verb: job.verb, control: &job.control, meter: &job.meter };
+        let task = scheduler().start(who, uses, pool, call);
         Operation { job, task }
     }
 
-    /// Starts no further call until [`resume`](Operation::resume). Calls under way end by themselves.
-    pub fn pause(&self) {
-        self.job.control.pause();
+    /// Its name within this process.
+    pub fn id(&self) -> OperationId {
+        self.job.id
     }
 
-    /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)).
+    /// Starts no further call until [`resume`](Operation::resume). Calls under way end by themselves. Others that wait for
+    /// its devices go on meanwhile; see [`scheduler`](crate::scheduler).
+    pub fn pause(&self) {
+        scheduler().pause(self.job.id, &self.job.control);
+    }
+
+    /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)): at
+    /// once, or when its turn comes if others have begun meanwhile.
     pub fn resume(&self) {
         // Under the lock, so that no shortage is forgotten of which nobody was told.
         let mut shortage = lock(&self.job.shortage);
         *shortage = None;
-        self.job.control.resume();
+        scheduler().resume(self.job.id, &self.job.control);
     }
 
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
+    /// While it waits for its turn, nothing was done: the report is there at once.
     pub fn cancel(&self) {
-        self.job.control.cancel();
+        scheduler().cancel(self.job.id, &self.job.control);
+    }
+
+    /// Whether it waits for its turn; [`Progress::place`] says how many go before it.
+    pub fn is_waiting(&self) -> bool {
+        self.job.phase() == Phase::Waiting
+    }
+
+    /// Starts at once, or goes on after a pause, whatever else uses its devices.
+    pub fn start_now(&self) {
+        scheduler().start_now(self.job.id);
+    }
+
+    /// Goes before all others that wait.
+    pub fn move_to_front(&self) {
+        scheduler().move_to_front(self.job.id);
+    }
+
+    /// Goes just before another one that waits.
+    pub fn move_before(&self, other: &Operation) {
+        scheduler().move_before(self.job.id, other.job.id);
     }
 
     /// Where it stands. Cheap enough to be called ten times a second by anybody.
@@ -65,7 +114,12 @@ impl Operation {
     /// What the operation waits for since it paused by itself, if the target is too full: see
     /// [`OnShortage::Pause`]. Resuming tries again, whatever the numbers say.
     pub fn shortage(&self) -> Option<Shortage> {
-        lock(&self.job.shortage).clone()
+        let mut shortage = lock(&self.job.shortage);
+        if self.job.control.state() != State::Paused {
+            // All operations were resumed, not this one by itself.
+            *shortage = None;
+        }
+        shortage.clone()
     }
 
     /// Whether the report is there.
@@ -151,11 +205,15 @@ type Current = Box<dyn Fn() -> Option<PathBuf> + Send>;
 
 /// The workers' end of an operation.
 pub(crate) struct Job {
-    pub(crate) control: Control,
-    pub(crate) meter: Meter,
+    id: OperationId,
+    verb: &'static str,
+    pub(crate) control: Arc<Control>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) on_shortage: OnShortage,
     /// What is done, on disk.
     pub(crate) journal: Journal,
+    /// Where what is displaced stays.
+    pub(crate) kept: Kept,
     failures: Mutex<Vec<Error>>,
     skipped: Mutex<Vec<Skipped>>,
     notes: Mutex<Vec<Note>>,
@@ -177,11 +235,15 @@ pub(crate) struct Job {
 impl Job {
     /// `verb` is what its records call the operation.
     pub(crate) fn new(verb: &'static str, on_shortage: OnShortage) -> Arc<Job> {
+        let journal = Journal::new(verb);
         Arc::new(Job {
-            control: Control::default(),
-            meter: Meter::new(),
+            kept: Kept::new(journal.id()),
+            id: OperationId::next(),
+            verb,
+            control: Arc::default(),
+            meter: Arc::new(Meter::new()),
             on_shortage,
-            journal: Journal::new(verb),
+            journal,
             failures: Mutex::default(),
             skipped: Mutex::default(),
             notes: Mutex::default(),
@@ -247,8 +309,12 @@ impl Job {
 
     fn pause_for(&self, shortage: impl FnOnce() -> Shortage) {
         let mut known = lock(&self.shortage);
+        if self.control.state() == State::Running {
+            *known = None;
+        }
         known.get_or_insert_with(shortage);
-        self.control.pause();
+        // Whoever makes room may need the device for that.
+        scheduler().pause(self.id, &self.control);
     }
 
     /// How the reader learns the path a worker has before it.
@@ -277,6 +343,7 @@ impl Job {
         }
         match self.control.state() {
             State::Cancelled => Phase::Cancelling,
+            _ if scheduler().place(self.id).is_some() => Phase::Waiting,
             State::Paused => Phase::Paused,
             State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
             State::Running => Phase::Running,
@@ -285,6 +352,7 @@ impl Job {
 
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = self.meter.sample(self.phase());
+        progress.place = scheduler().place(self.id);
         progress.current = lock(&self.current).as_ref().and_then(|current| current());
         progress.workers = self.workers.load(Ordering::Relaxed);
         progress
@@ -297,6 +365,7 @@ impl Job {
         let mut notes = std::mem::take(&mut *lock(&self.notes));
         notes.sort_by_key(|note| note.kind);
         Report {
+            id: self.journal.has_changes().then(|| self.journal.id().to_owned()),
             outcome,
             entries: sums.entries,
             removed: self.removed.load(Ordering::Relaxed),
@@ -345,5 +414,43 @@ impl Job {
     /// A pause of the worker's own, which a cancel ends.
     pub(crate) fn sleep(&self, time: Duration) -> Result<(), Cancelled> {
         self.control.wait(For::Change, Some(time), || None::<()>).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{Effort, Schedule};
+
+    fn start(run: impl FnOnce(Arc<Job>) -> Report + Send + 'static) -> Operation {
+        let uses = Uses { sources: Vec::new(), target: None, effort: Effort::Names };
+        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), uses, run)
+    }
+
+    #[test]
+    fn one_that_panics_gives_its_place_back() {
+        scheduler().set_schedule(Schedule::OneAtATime);
+        let (go, hold) = std::sync::mpsc::channel::<()>();
+        let panics = start(move |_| {
+            let _ = hold.recv();
+            panic!("on purpose")
+        });
+        let next = start(|job| job.report(Outcome::Done));
+        assert!(next.is_waiting());
+        drop(go);
+        assert_eq!(panics.wait().failures.len(), 1);
+        assert!(next.wait().is_complete());
+        scheduler().set_schedule(Schedule::default());
+    }
+
+    #[test]
+    fn without_threads_nobody_waits_for_who_is_not_polled() {
+        let pool = Pool::without_threads();
+        let job = || Job::new("test", OnShortage::Warn);
+        let uses = || Uses { sources: vec!["/".into()], target: None, effort: Effort::Contents };
+        let first = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
+        let second = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
+        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&one.id)));
+        assert!(second.wait().is_complete() && first.wait().is_complete());
     }
 }

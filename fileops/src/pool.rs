@@ -144,20 +144,34 @@ impl Pool {
         task
     }
 
+    /// Makes a call as [`run_at`](Pool::run_at) does, with nobody who waits for it.
+    pub(crate) fn leave_at(&self, path: &Path, call: impl FnOnce() + Send + 'static) {
+        self.run_at(path, call).is_detached = true;
+    }
+
     /// Runs something long on a thread of its own, outside all lanes. Dropping the task does not stop it.
     pub(crate) fn spawn<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+        let (mut task, prepared) = self.prepare(call);
+        prepared.begin_for(&mut task);
+        task
+    }
+
+    /// Something long that somebody begins later; until then it has no thread.
+    pub(crate) fn prepare<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> (Task<T>, Prepared) {
         let (mut task, job) = Task::new(call);
         task.is_detached = true;
-        match &self.shared.runtime {
-            Some(threads) => task.inline = threads.give(job),
-            None => task.inline = Some(job),
-        }
-        task
+        (task, Prepared { pool: self.clone(), job })
     }
 
     /// Whether work can be given to other threads at all.
     pub(crate) fn has_threads(&self) -> bool {
         self.shared.runtime.is_some()
+    }
+
+    /// Where the process may not have threads.
+    #[cfg(test)]
+    pub(crate) fn without_threads() -> Pool {
+        Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default() }) }
     }
 
     fn submit(&self, path: &Path, job: Job) {
@@ -171,6 +185,36 @@ impl Pool {
         let has_room = state.add_worker();
         drop(state);
         if has_room { self.shared.start_worker(lane) } else { Shared::watch(&self.shared) }
+    }
+}
+
+/// A long call that nobody has begun.
+pub(crate) struct Prepared {
+    pool: Pool,
+    job: Job,
+}
+
+impl Prepared {
+    /// Runs it on a thread of its own; where there is none, whoever polls or drops the task makes the call.
+    pub(crate) fn begin_for<T>(self, task: &mut Task<T>) {
+        task.inline = self.give();
+    }
+
+    /// Runs it on a thread of its own; where there is none, on this one.
+    pub(crate) fn begin(self) {
+        self.give().into_iter().for_each(Job::run);
+    }
+
+    /// Runs it on this thread.
+    pub(crate) fn run_here(self) {
+        self.job.run();
+    }
+
+    fn give(self) -> Option<Job> {
+        match &self.pool.shared.runtime {
+            Some(threads) => threads.give(self.job),
+            None => Some(self.job),
+        }
     }
 }
 
@@ -357,7 +401,7 @@ mod tests {
 
     #[test]
     fn without_threads_the_caller_makes_the_call() {
-        let pool = Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default() }) };
+        let pool = Pool::without_threads();
         let here = std::thread::current().id();
         assert_eq!(block_on(pool.run(move || std::thread::current().id() == here)), Ok(true));
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A file of more than this is measured by its bytes, a smaller one by being one: its fixed costs outweigh its data.
@@ -21,6 +21,8 @@ const GUESSED_ENTRY: Duration = Duration::from_micros(50);
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// In line for a device that others use; nothing is touched, and no time counts.
+    Waiting,
     /// Working.
     Running,
     /// Told to wait; no further call is started.
@@ -39,6 +41,8 @@ pub enum Phase {
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
+    /// While it waits for its turn: how many operations go before it.
+    pub place: Option<usize>,
     /// Files, directories and links that are over: done, skipped or failed.
     pub entries_done: u64,
     /// All that is known of so far.
@@ -57,7 +61,7 @@ pub struct Progress {
     pub rate: f64,
     /// An estimate that counts files and bytes; `None` until the total is known and there is something to base it on.
     pub time_left: Option<Duration>,
-    /// Since the start, pauses included.
+    /// Since it began, pauses included. Waiting for the first turn is not.
     pub elapsed: Duration,
     /// Workers now at it.
     pub workers: usize,
@@ -142,7 +146,8 @@ pub(crate) struct Totals {
 pub(crate) struct Meter {
     workers: Mutex<Vec<Arc<Counters>>>,
     pub(crate) totals: Totals,
-    started: Instant,
+    /// Nothing while its operation has not begun.
+    started: OnceLock<Instant>,
     last: Mutex<Sample>,
 }
 
@@ -180,7 +185,7 @@ impl Meter {
         Meter {
             workers: Mutex::default(),
             totals: Totals::default(),
-            started: now,
+            started: OnceLock::new(),
             last: Mutex::new(Sample { at: now, bytes: 0, rate: 0.0, active: Duration::ZERO }),
         }
     }
@@ -192,8 +197,20 @@ impl Meter {
         counters
     }
 
+    /// Counts the time from now on.
+    pub(crate) fn begin(&self) {
+        let now = *self.started.get_or_init(Instant::now);
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).at = now;
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.started.get().map_or(Duration::ZERO, Instant::elapsed)
+    }
+
+    /// Grows with all that is done.
+    pub(crate) fn work(&self) -> u64 {
+        let sums = self.sums();
+        sums.entries + sums.passed + sums.bytes
     }
 
     pub(crate) fn sums(&self) -> Sums {
@@ -218,12 +235,12 @@ impl Meter {
         sums
     }
 
-    /// Sums up what a person wants to see. The caller adds phase, current path and workers.
+    /// Sums up what a person wants to see. The caller adds place, current path and workers.
     pub(crate) fn sample(&self, phase: Phase) -> Progress {
         let sums = self.sums();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let apart = last.at.elapsed();
-        if phase == Phase::Paused {
+        if matches!(phase, Phase::Paused | Phase::Waiting) {
             *last = Sample { at: Instant::now(), bytes: sums.bytes, ..*last };
         } else if apart >= SAMPLE_APART {
             let rate = sums.bytes.saturating_sub(last.bytes) as f64 / apart.as_secs_f64();
@@ -236,6 +253,7 @@ impl Meter {
         let is_complete = self.totals.is_complete.load(Relaxed) || phase == Phase::Done;
         Progress {
             phase,
+            place: None,
             entries_done: over,
             entries_total: self.totals.entries.load(Relaxed).max(over),
             bytes_done: over_bytes,
@@ -245,7 +263,7 @@ impl Meter {
             current: None,
             rate: last.rate,
             time_left: if is_complete { self.time_left(&sums, last.active) } else { None },
-            elapsed: self.started.elapsed(),
+            elapsed: self.elapsed(),
             workers: 0,
         }
     }

@@ -29,6 +29,8 @@ pub enum NoteKind {
     MayNotFit,
     /// Recovery has no record of this operation: its state directory could not be written.
     NotJournalled,
+    /// What was replaced or taken away could not be kept: an undo cannot bring it back.
+    NotKept,
     /// Something unfinished could not be removed; `fileops recover` finds it.
     LeftBehind,
 }
@@ -72,6 +74,8 @@ pub enum Outcome {
 #[derive(Debug)]
 #[must_use = "a report names the entries that failed"]
 pub struct Report {
+    /// What [`undo`](crate::undo) calls the operation; `None` if there is nothing to undo.
+    pub id: Option<String>,
     /// Whether it was cancelled.
     pub outcome: Outcome,
     /// Entries done: files, directories, links and special files.

@@ -228,7 +228,7 @@ impl<V: Visitor> Engine<V> {
 
     /// Looks at the workers until the last has gone.
     fn govern(self: &Arc<Self>) {
-        let (mut look, mut window) = (LOOK_FIRST, Window::default());
+        let (begun, mut look, mut window) = (Instant::now(), LOOK_FIRST, Window::default());
         let is_over = || self.staff.count.load(Ordering::Acquire) == 0 && !self.has_work();
         while !is_over() {
             if self.job.control.is_cancelled() {
@@ -243,7 +243,7 @@ impl<V: Visitor> Engine<V> {
                 window = Window::default();
                 continue;
             }
-            if !self.staff.has_started.load(Ordering::Acquire) && self.job.meter.elapsed() > NO_THREAD_AFTER {
+            if !self.staff.has_started.load(Ordering::Acquire) && begun.elapsed() > NO_THREAD_AFTER {
                 // The system has no thread for us: the count is of workers that never came.
                 self.work();
                 continue;

@@ -10,7 +10,7 @@ mod line;
 mod read;
 mod step;
 
-pub(crate) use read::{Begun, Held, Recorded, Written, history, hold, interrupted, recorded};
+pub(crate) use read::{Held, Recorded, Written, history, hold, interrupted, past_count, recorded};
 pub(crate) use step::{Dir, Identity, Location, Step};
 
 use crate::control::lock;
@@ -24,7 +24,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -57,6 +57,7 @@ pub(crate) struct Journal {
     next: AtomicU64,
     /// Whether steps are kept for an undo; stages and what is under way are recorded all the same.
     keeps_steps: AtomicBool,
+    has_changes: AtomicBool,
     state: Mutex<State>,
     /// Names of the file systems that are recorded, by device.
     file_systems: Mutex<HashMap<u64, Arc<str>>>,
@@ -100,8 +101,8 @@ pub(crate) struct Pending(u64);
 impl Journal {
     pub(crate) fn new(verb: &'static str) -> Journal {
         let (state, file_systems, error) = (Mutex::new(State::Unopened), Mutex::default(), Mutex::default());
-        let (next, keeps_steps) = (AtomicU64::new(1), AtomicBool::new(true));
-        Journal { id: random_id(), verb, next, keeps_steps, state, file_systems, error }
+        let (next, keeps_steps, has_changes) = (AtomicU64::new(1), AtomicBool::new(true), AtomicBool::new(false));
+        Journal { id: random_id(), verb, next, keeps_steps, has_changes, state, file_systems, error }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -186,9 +187,14 @@ impl Journal {
         self.write(&[b"undoes", id.as_bytes()]);
     }
 
-    /// Whether there is something to undo so far.
+    /// Whether there is something to undo, so far or in the end.
     pub(crate) fn has_changes(&self) -> bool {
-        matches!(&*lock(&self.state), State::Open(open) if open.changes > 0)
+        self.has_changes.load(Relaxed)
+    }
+
+    /// Whether anything was recorded.
+    pub(crate) fn has_records(&self) -> bool {
+        matches!(&*lock(&self.state), State::Open(_))
     }
 
     /// What was touched, if that is all that was done: it can be put back.
@@ -237,6 +243,7 @@ impl Journal {
     fn count(&self) {
         if let State::Open(open) = &mut *lock(&self.state) {
             open.changes += 1;
+            self.has_changes.store(true, Relaxed);
         }
     }
 
@@ -258,7 +265,10 @@ impl Journal {
         }
         let State::Open(open) = &mut *state else { return };
         match did {
-            Some(step) if step.is_change() => open.changes += 1,
+            Some(step) if step.is_change() => {
+                open.changes += 1;
+                self.has_changes.store(true, Relaxed);
+            }
             Some(step @ Step::Touched { .. }) if open.changes == 0 => open.touched.push(step.clone()),
             _ => {}
         }
@@ -271,7 +281,7 @@ impl Journal {
 
     fn open(&self) -> io::Result<Open> {
         let dir = directory("operations").ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        make_dir(&dir)?;
         let path = dir.join(format!("{}.journal", self.id));
         // Nobody may see it before it is locked.
         let unseen = dir.join(format!("{}.new", self.id));
@@ -319,8 +329,28 @@ fn now() -> Duration {
 /// Moves a journal to the history, under the time of its end.
 pub(crate) fn archive(path: &Path, id: &str) -> io::Result<()> {
     let dir = directory("history").ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    make_dir(&dir)?;
     fs::rename(path, dir.join(format!("{:020}-{id}.journal", now().as_nanos())))
+}
+
+/// Where the journal of an operation is: of one that was interrupted, or of one in the history.
+pub(crate) fn find(id: &str) -> io::Result<Option<PathBuf>> {
+    let all = [read::journals("operations")?, read::journals("history")?].concat();
+    let is_it = |path: &PathBuf| read::id_of(path) == id;
+    Ok(all.into_iter().find(is_it))
+}
+
+/// Makes a directory that is the user's alone, whatever the umask, and those above it.
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
+    for path in missing.into_iter().rev() {
+        match fs::DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(0o700))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Eight letters and digits that no other operation has.

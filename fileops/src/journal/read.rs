@@ -93,6 +93,11 @@ pub(crate) fn history() -> io::Result<Vec<Written>> {
     Ok(found)
 }
 
+/// How many operations the history holds.
+pub(crate) fn past_count() -> usize {
+    journals("history").map_or(0, |paths| paths.len())
+}
+
 /// The stages in all journals, those of running operations too: for a look only.
 pub(crate) fn recorded() -> io::Result<Vec<Recorded>> {
     let mut found = Vec::new();
@@ -105,7 +110,7 @@ pub(crate) fn recorded() -> io::Result<Vec<Recorded>> {
     Ok(found)
 }
 
-fn journals(kind: &str) -> io::Result<Vec<PathBuf>> {
+pub(super) fn journals(kind: &str) -> io::Result<Vec<PathBuf>> {
     let Some(dir) = directory(kind) else { return Ok(Vec::new()) };
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -121,6 +126,12 @@ fn journals(kind: &str) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(paths)
+}
+
+/// Which operation a journal is of, by its name.
+pub(super) fn id_of(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    stem.rsplit('-').next().unwrap_or_default().to_owned()
 }
 
 /// What a kill at the first record left.
@@ -151,10 +162,9 @@ fn read(path: &Path) -> io::Result<Option<Written>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         found => found?,
     };
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(mut written) = parse(&bytes) else { return Ok(None) };
     written.path = path.to_owned();
-    written.id = stem.rsplit('-').next().unwrap_or_default().to_owned();
+    written.id = id_of(path);
     written.written = stat.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Some(written))
 }

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A directory, told so that it holds after a restart: which file system, and where it was mounted then.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Dir {
     pub(crate) file_system: Arc<str>,
     pub(crate) path: Arc<Path>,
 }
 
 /// A name in a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Location {
     pub(crate) dir: Dir,
     pub(crate) name: CString,

@@ -10,6 +10,7 @@ use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::progress::add;
 use crate::report::{Outcome, Report};
+use crate::schedule::{Effort, Uses};
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name, process};
 use rustix::fs::FileType;
@@ -90,7 +91,8 @@ impl Delete {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
-        Operation::start(&pool.clone(), Job::new("delete", OnShortage::Warn), move |job| {
+        let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Entries };
+        Operation::start_in_turn(&pool.clone(), Job::new("delete", OnShortage::Warn), uses, move |job| {
             let (removed, consent) = Default::default();
             let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed, consent, can_all: can_all() };
             engine::run(deleting, &job, &pool, workers);

@@ -8,3 +8,5 @@ pub(crate) mod relocate;
 pub(crate) mod remove;
 mod renaming;
 mod source;
+pub(crate) mod steps;
+pub(crate) mod undo;

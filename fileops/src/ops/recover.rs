@@ -1,7 +1,7 @@
 //! What interrupted operations left: found in their journals, or by their names on a disk; told by identity; removed only
 //! when asked to.
 
-use super::remove;
+use super::{remove, undo};
 use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error, Result};
@@ -51,8 +51,12 @@ impl Leftover {
             let refused = io::Error::from_raw_os_error(libc::EPERM);
             return Err(vec![Error::new(Action::Remove, &self.path, refused)]);
         }
+        self.remove_with(Pool::global())
+    }
+
+    fn remove_with(&self, pool: &Pool) -> std::result::Result<(), Vec<Error>> {
         let dir = remove::dir(&self.dir).map_err(|error| vec![error])?;
-        remove::entry(&dir, self.dir.clone(), &self.name, self.id, Pool::global(), &Arc::default())
+        remove::entry(&dir, self.dir.clone(), &self.name, self.id, pool, &Arc::default())
     }
 }
 
@@ -63,9 +67,10 @@ impl Leftover {
 /// When the journals cannot be read. A leftover on a medium that is not there is kept for the next time.
 pub fn leftovers() -> Result<Vec<Leftover>> {
     let mut found = Vec::new();
-    for held in journal::interrupted().during(Action::Journal, PathBuf::new)? {
+    for mut held in journal::interrupted().during(Action::Journal, PathBuf::new)? {
+        // What cannot be looked at now is looked at the next time.
+        let mut is_settled = undo::settle(&mut held).is_ok();
         let journal = &held.journal;
-        let mut is_settled = true;
         for stage in &journal.stages {
             match look(journal, stage) {
                 Ok(leftover) => {
@@ -82,6 +87,22 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
         }
     }
     Ok(found)
+}
+
+/// Removes the stages that an interrupted operation left, those that are its own.
+pub(crate) fn remove_stages(journal: &Written, pool: &Pool) -> std::result::Result<(), Vec<Error>> {
+    let mut errors = Vec::new();
+    for stage in &journal.stages {
+        match look(journal, stage) {
+            Ok(Some(leftover)) if leftover.is_ours => {
+                errors.extend(leftover.remove_with(pool).err().into_iter().flatten())
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => errors.push(Error::new(Action::Remove, stage.dir.join(engine::os(&stage.name)), error)),
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// Whether the nearest directory above that exists is on a file system of its own rather than an empty mount point.

@@ -2,11 +2,13 @@
 
 use super::copy::{self, Destination, Names, Options, ReadOnlyDirs};
 use super::delete::Mounts;
-use crate::conflict::OnConflict;
+use crate::conflict::{OnConflict, Undoable};
 use crate::engine::Workers;
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::report::Report;
+use crate::schedule::{Effort, Uses};
+use crate::sys::mount;
 use std::path::PathBuf;
 
 /// Moves files and trees into a directory that exists, each under its own name.
@@ -98,6 +100,12 @@ impl Move {
         self
     }
 
+    /// Whether an [`undo`](crate::undo) can take it back; default [`Undoable::Yes`].
+    pub fn undoable(mut self, undoable: Undoable) -> Move {
+        self.options.undoable = undoable;
+        self
+    }
+
     /// Uses so many workers, instead of as many as are useful.
     pub fn jobs(mut self, count: usize) -> Move {
         self.options.workers = Workers::Fixed(count);
@@ -115,7 +123,10 @@ impl Move {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::new("move", options.on_shortage);
-        Operation::start(&pool.clone(), job, move |job| copy::run(sources, destination, options, &job, &pool))
+        let uses = uses(&sources, &destination);
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
+            copy::run(sources, destination, options, &job, &pool)
+        })
     }
 }
 
@@ -126,4 +137,18 @@ impl IntoFuture for Move {
     fn into_future(self) -> Running {
         Running::new(self.start())
     }
+}
+
+/// What is on the target's mount is renamed, which waits for nobody; a bind mount shows only when the work is begun.
+fn uses(sources: &[PathBuf], destination: &Destination) -> Uses {
+    let (Destination::Into(target) | Destination::Name(target)) = destination;
+    let table = mount::table().unwrap_or_default();
+    let point = |path: &PathBuf| {
+        let path = std::path::absolute(path).unwrap_or_default();
+        mount::serving(&table, &path).map(|mount| mount.point.clone())
+    };
+    let at = point(target);
+    let is_renamed = sources.iter().all(|source| point(source) == at);
+    let effort = if is_renamed { Effort::Names } else { Effort::Contents };
+    Uses { sources: sources.to_vec(), target: Some(target.clone()), effort }
 }

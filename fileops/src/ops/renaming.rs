@@ -2,6 +2,7 @@
 //! else loses its own. Errors leave as the kernel gave them; EXDEV means that the entry has to be copied.
 
 use crate::error::Refusal;
+use crate::kept;
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
 use crate::sys::{attributes, list, name};
@@ -42,8 +43,24 @@ fn while_writable(at: At<'_>, stat: &Stat, work: impl Fn() -> io::Result<()>) ->
     Some(answer)
 }
 
-/// Renames an entry to the name of an old file, which must still be the one that was seen there, and removes that.
-pub(super) fn replace(from: At<'_>, to: At<'_>, stat: &Stat, old: &Stat) -> io::Result<()> {
+/// What became of the old file.
+#[derive(Debug)]
+pub(super) enum Displaced {
+    /// It is in the kept area.
+    Kept,
+    /// It is gone: it was not to be kept, or could not be.
+    Gone(Option<io::Error>),
+}
+
+/// Renames an entry to the name of an old file, which must still be the one that was seen there and goes to a place in the
+/// kept area, if there is one.
+pub(super) fn replace(
+    from: At<'_>,
+    to: At<'_>,
+    stat: &Stat,
+    old: &Stat,
+    place: Option<&kept::Place>,
+) -> io::Result<Displaced> {
     match until_done(from, to, stat, Some(old), || name::exchange(from.0, from.1, to.0, to.1)) {
         Ok(()) => {
             let is_old = |found: Stat| found.is_unchanged(old) && !found.is_dir();
@@ -53,10 +70,9 @@ pub(super) fn replace(from: At<'_>, to: At<'_>, stat: &Stat, old: &Stat) -> io::
                 name::exchange(from.0, from.1, to.0, to.1)?;
                 return Err(Refusal::TargetChanged.into());
             }
-            // The old file has the source's name now. It is removed here.
-            name::unlink(from.0, from.1).or_else(|error| match name::exchange(from.0, from.1, to.0, to.1) {
+            put_away(from, place).or_else(|error| match name::exchange(from.0, from.1, to.0, to.1) {
                 Ok(()) => Err(error),
-                Err(_) if inode(from) == Some(None) => Ok(()),
+                Err(_) if inode(from) == Some(None) => Ok(Displaced::Gone(None)),
                 Err(_) => Err(error),
             })
         }
@@ -65,10 +81,64 @@ pub(super) fn replace(from: At<'_>, to: At<'_>, stat: &Stat, old: &Stat) -> io::
             if !now.is_unchanged(old) || now.is_dir() {
                 return Err(Refusal::TargetChanged.into());
             }
-            until_done(from, to, stat, None, || name::rename(from.0, from.1, to.0, to.1))
+            rename_over(from, to, stat, place)
         }
         Err(error) => Err(error),
     }
+}
+
+/// After the exchange: the old file has the source's name.
+fn put_away(at: At<'_>, place: Option<&kept::Place>) -> io::Result<Displaced> {
+    match place.map(|place| place.take(at.0, at.1)) {
+        Some(Ok(())) => Ok(Displaced::Kept),
+        Some(Err(error)) if may_be_done(&error) => Err(error),
+        refused => name::unlink(at.0, at.1).map(|()| Displaced::Gone(refused.and_then(Result::err))),
+    }
+}
+
+/// Where the file system cannot exchange. With a second name in the kept area the old file is never without one; where there
+/// are no second names it is away for a moment, which the journal knows.
+fn rename_over(from: At<'_>, to: At<'_>, stat: &Stat, place: Option<&kept::Place>) -> io::Result<Displaced> {
+    let rename = || until_done(from, to, stat, None, || name::rename(from.0, from.1, to.0, to.1));
+    let Some(place) = place else { return rename().map(|()| Displaced::Gone(None)) };
+    if name::link(to.0, to.1, place.area(), &place.at.name).is_ok() {
+        return rename().map(|()| Displaced::Kept).inspect_err(|_| {
+            if inode(from) == Some(Some(stat.id.ino)) {
+                let _ = name::unlink(place.area(), &place.at.name);
+            }
+        });
+    }
+    place.take(to.0, to.1)?;
+    name::rename_new(from.0, from.1, to.0, to.1).map(|()| Displaced::Kept).or_else(|error| {
+        match name::rename_new(place.area(), &place.at.name, to.0, to.1) {
+            Ok(()) => Err(error),
+            Err(_) if is_moved(from, to, stat) => Ok(Displaced::Kept),
+            Err(_) => Err(error),
+        }
+    })
+}
+
+/// Takes an empty directory, or a file, away: to a place in the kept area, if there is one.
+pub(super) fn remove(at: At<'_>, stat: &Stat, place: Option<&kept::Place>) -> io::Result<Displaced> {
+    let remove = || if stat.is_dir() { name::rmdir(at.0, at.1) } else { name::unlink(at.0, at.1) };
+    let Some(place) = place else { return remove().map(|()| Displaced::Gone(None)) };
+    if stat.is_dir() && !is_empty(at)? {
+        return Err(io::Error::from_raw_os_error(libc::ENOTEMPTY));
+    }
+    match rename(at, (place.area(), &place.at.name), stat) {
+        // Something may have come to it since.
+        Ok(()) if stat.is_dir() && !is_empty((place.area(), &place.at.name)).unwrap_or(true) => {
+            rename((place.area(), &place.at.name), at, stat)?;
+            Err(io::Error::from_raw_os_error(libc::ENOTEMPTY))
+        }
+        Ok(()) => Ok(Displaced::Kept),
+        Err(error) if may_be_done(&error) => Err(error),
+        Err(error) => remove().map(|()| Displaced::Gone(Some(error))),
+    }
+}
+
+fn is_empty(at: At<'_>) -> io::Result<bool> {
+    list::is_empty(open::dir(at.0, at.1, Follow::No)?)
 }
 
 /// Makes a call that renames, once: its reply can be lost, and an interrupted one may have been made. `exchanged` is what

@@ -63,6 +63,11 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<T> Task<T> {
+    /// Whether no other thread makes the call, so that it waits for a poll or for the end of this task.
+    pub(crate) fn is_left_to_caller(&self) -> bool {
+        self.inline.is_some()
+    }
+
     /// Whether the call has ended, be its result taken or not.
     pub(crate) fn is_done(&self) -> bool {
         !matches!(*lock(&self.slot), Slot::Waiting(_))

@@ -76,6 +76,13 @@ pub(crate) fn next(dir: impl AsFd, space: &mut [MaybeUninit<u8>], batch: &mut Ba
     }
 }
 
+/// Whether nothing is in a directory that was just opened.
+pub(crate) fn is_empty(dir: impl AsFd) -> io::Result<bool> {
+    let (mut space, mut batch) = (vec![MaybeUninit::uninit(); LIST_BYTES], Batch::default());
+    next(dir, &mut space, &mut batch)?;
+    Ok(batch.len() == 0)
+}
+
 /// The inode numbers that a directory's own list gives two names: what the kernel remembers of a name on a network or FUSE
 /// file system may be older than that.
 pub(crate) fn inodes(dir: impl AsFd, names: [&CStr; 2]) -> io::Result<[Option<u64>; 2]> {

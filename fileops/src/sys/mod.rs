@@ -4,6 +4,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod data;
+pub(crate) mod disk;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod mount;

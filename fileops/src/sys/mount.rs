@@ -1,7 +1,7 @@
 //! Mounted file systems: which one serves a path, what kind it is, how much room it has.
 
-use super::again;
 use super::stat::Stat;
+use super::{again, disk};
 use rustix::fs;
 use std::ffi::OsString;
 use std::io;
@@ -159,6 +159,11 @@ pub(crate) fn serving<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> 
     table.iter().filter(|mount| path.starts_with(&mount.point)).max_by_key(|mount| depth(mount))
 }
 
+/// The mount that the kernel has given a number, as `Stat::mount` has it.
+pub(crate) fn numbered(table: &[Mount], number: u64) -> Option<&Mount> {
+    table.iter().find(|mount| number != 0 && mount.id == number)
+}
+
 /// The mount table, read again only when the kernel says that it changed.
 #[derive(Default)]
 pub(crate) struct Watched {
@@ -173,11 +178,22 @@ impl Watched {
         if path.as_os_str().is_empty() {
             return PathBuf::new();
         }
-        if self.has_changed() {
+        self.refresh();
+        self.serving(path).map(|mount| mount.point.clone()).unwrap_or_default()
+    }
+
+    /// Reads the table if it has changed; `true` if so.
+    pub(crate) fn refresh(&mut self) -> bool {
+        let has_changed = self.has_changed();
+        if has_changed {
             self.table = table().unwrap_or_default();
         }
-        let absolute = std::path::absolute(path).unwrap_or_default();
-        serving(&self.table, &absolute).map(|mount| mount.point.clone()).unwrap_or_default()
+        has_changed
+    }
+
+    /// The mount that serves a path, as of the last [`refresh`](Self::refresh).
+    pub(crate) fn serving(&self, path: &Path) -> Option<&Mount> {
+        serving(&self.table, &std::path::absolute(path).ok()?)
     }
 
     /// Source: proc_pid_mounts(5): a change shows as POLLERR and POLLPRI, once for each descriptor.
@@ -193,7 +209,7 @@ impl Watched {
     }
 }
 
-fn parse(line: &[u8]) -> Option<Mount> {
+pub(crate) fn parse(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|&byte| byte == b' ');
     let id = std::str::from_utf8(fields.by_ref().next()?).ok()?.parse().ok()?;
     let device = std::str::from_utf8(fields.by_ref().nth(1)?).ok()?.split_once(':')?;
@@ -236,8 +252,7 @@ pub(crate) fn lasting_name(dir: impl AsFd, path: &Path) -> String {
     let table = table().unwrap_or_default();
     let id = Stat::of_dir(&dir).map_or(0, |stat| stat.mount);
     // Before Linux 5.8 the path has to do.
-    let known = table.iter().find(|mount| id != 0 && mount.id == id);
-    match known.or_else(|| serving(&table, &std::path::absolute(path).ok()?)) {
+    match numbered(&table, id).or_else(|| serving(&table, &std::path::absolute(path).ok()?)) {
         Some(mount) => format!("{}:{}", mount.kind, mount.source.as_bytes().escape_ascii()),
         None => "unknown".to_owned(),
     }
@@ -274,26 +289,13 @@ pub(crate) struct Medium {
 impl Medium {
     /// Reads /sys only: the file system itself, which may hang, is not asked.
     pub(crate) fn of(mount: &Mount) -> Medium {
-        let (major, minor) = mount.device;
-        let device = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok();
-        let says = |name: &str| device.as_deref().is_some_and(|device| flag(device, name));
-        let is_on = |bus: &[u8]| {
-            let mut parts = device.iter().flat_map(|path| path.components());
-            parts.any(|part| part.as_os_str().as_bytes().starts_with(bus))
-        };
-        let is_virtual = is_on(b"virtual") || is_on(b"virtio") || is_on(b"vbd-");
+        let disks = disk::under(mount);
         Medium {
-            is_rotational: !is_virtual && says("queue/rotational"),
-            is_removable: says("removable") || is_on(b"usb"),
+            is_rotational: disks.iter().any(|disk| disk::is_rotational(disk)),
+            is_removable: disks.iter().any(|disk| disk::is_removable(disk)),
             is_network: mount.is_network(),
         }
     }
-}
-
-/// A partition has no such file of its own; its disk has.
-fn flag(device: &Path, name: &str) -> bool {
-    let text = [device.join(name), device.join("..").join(name)].iter().find_map(|path| std::fs::read(path).ok());
-    text.is_some_and(|text| text.starts_with(b"1"))
 }
 
 impl Mount {

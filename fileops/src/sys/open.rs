@@ -28,6 +28,20 @@ pub(crate) fn root(path: &Path) -> io::Result<OwnedFd> {
     quietly(fs::CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC)
 }
 
+/// Opens a directory by its real path, name by name: a component that became a link since is refused.
+pub(crate) fn real(path: &Path) -> io::Result<OwnedFd> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut at = root(Path::new("/"))?;
+    for part in path.components().skip(1) {
+        let name = std::ffi::CString::new(part.as_os_str().as_bytes())?;
+        // On the way it is enough that one may pass.
+        at = again(|| {
+            fs::openat(&at, &name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        })?;
+    }
+    dir(&at, c".", Follow::No)
+}
+
 /// Opens a directory for listing, without touching its access time where that is allowed.
 pub(crate) fn dir(parent: impl AsFd, name: &CStr, follow: Follow) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | follow.flags();

@@ -14,7 +14,7 @@ pub(crate) struct Id {
 }
 
 /// Seconds and nanoseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time {
     pub(crate) seconds: i64,
     pub(crate) nanoseconds: i64,
@@ -134,6 +134,14 @@ impl From<fs::Stat> for Stat {
             mount: 0,
         }
     }
+}
+
+/// The time that a file system which knows no finer one gives to what changes now.
+///
+/// Source: clock_gettime(2), CLOCK_REALTIME_COARSE.
+pub(crate) fn coarse_now() -> Time {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    Time { seconds: now.tv_sec, nanoseconds: now.tv_nsec }
 }
 
 #[cfg(test)]

@@ -59,7 +59,9 @@ fn at_every_request(old: &str, rule: OnCancel, check: impl Fn(&Report, &Path, &P
         make(&backing, old);
         let (report, is_cancelled) = cancelled_at(n, source.root(), &target, &into, rule);
         let at = format!("cancelled at {n}: {report:?}");
-        assert_eq!(report.outcome, if is_cancelled { Outcome::Cancelled } else { Outcome::Done }, "{at}");
+        // A cancel can come too late.
+        let is_done = report.outcome == Outcome::Done;
+        assert!(is_done == !is_cancelled || report.is_complete(), "{at}");
         assert_eq!(errnos(&report), [], "{at}");
         assert_eq!((stages(&backing), journals()), (vec![], vec![]), "{at}");
         check_whole(source.root(), &backing, old, &at);
@@ -219,7 +221,8 @@ fn no_file_is_replaced_after_the_cancel_of_many_that_wait_for_it() {
     let new = new.count();
     // The one that was being replaced may be.
     assert!((4..=5).contains(&new) && new as u64 == report.files, "{new}, {report:?}");
-    assert!(target.count(Op::Rename) <= 1);
+    // It takes the name, and the old one goes to be kept.
+    assert!(target.count(Op::Rename) <= 2);
     assert_eq!((stages(target.backing()), journals()), (vec![], vec![]));
 }
 

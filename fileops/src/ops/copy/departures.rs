@@ -6,6 +6,7 @@ use super::place::Place;
 use crate::control::lock;
 use crate::engine::{End, Node};
 use crate::error::{Action, During, Error, Refusal};
+use crate::journal::Pending;
 use crate::operation::Job;
 use crate::ops::delete::{self, Consent, Mounts, Verdict};
 use crate::pool::Pool;
@@ -38,6 +39,8 @@ pub(super) struct Departure {
     pub(super) name: CString,
     /// Which directory it is, if it is one.
     pub(super) tree: Option<Id>,
+    /// Its record.
+    pub(super) carried: Option<Pending>,
 }
 
 impl Departures {
@@ -53,22 +56,24 @@ impl Departures {
         let stop = (until == Until::Cancelled).then(|| Arc::clone(job));
         let is_over = || stop.as_ref().is_some_and(|job| job.control.is_cancelled());
         for departure in going {
-            match departure.tree {
-                _ if is_over() => {}
+            let is_gone = match departure.tree {
+                _ if is_over() => false,
                 None => {
                     self.remove_file(job, &departure);
-                    continue;
+                    true
                 }
                 Some(id) => {
                     self.remove_tree(job, pool, mounts, &departure, id, stop.clone());
                     let is_there = |stat: Stat| stat.id == id;
-                    if !is_over() || !Stat::at(&*departure.file, &departure.name).is_ok_and(is_there) {
-                        continue;
-                    }
+                    !is_over() || !Stat::at(&*departure.file, &departure.name).is_ok_and(is_there)
                 }
+            };
+            match (is_gone, departure.carried) {
+                // What is gone by now is not missed the next time.
+                (false, carried) => lock(&self.waiting).push(Departure { carried, ..departure }),
+                (true, Some(carried)) => job.journal.done(carried),
+                (true, None) => {}
             }
-            // What is gone by now is not missed the next time.
-            lock(&self.waiting).push(departure);
         }
     }
 
@@ -249,19 +254,5 @@ impl Consent for Leave {
 
     fn stays(&self, dir: Id) -> bool {
         lock(&self.copied.incomplete).contains(&dir)
-    }
-}
-
-/// Removes a directory that was merged with another one, if nothing is in it any more.
-pub(super) fn remove_emptied(job: &Job, dir: &Node<Place>, above: &OwnedFd, side: &CStr) {
-    let path = || dir.path(End::Source);
-    let is_it = Stat::at(above, side).is_ok_and(|stat| stat.id == dir.stat().id);
-    // The step is recorded here.
-    let removed = if is_it { name::rmdir(above, side) } else { Err(Refusal::Changed.into()) };
-    if let Err(error) = removed {
-        dir.set_failed();
-        if !job.control.is_cancelled() {
-            job.fail(Error::new(Action::RemoveDir, path(), error));
-        }
     }
 }

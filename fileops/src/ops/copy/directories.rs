@@ -129,7 +129,7 @@ impl Copying {
         target: &Arc<OwnedFd>,
         wanted: CString,
     ) -> Visit<Enter<Place>> {
-        let staged = self.ledger.intend(target, &entry.dir.path(End::Target), &wanted);
+        let staged = self.ledger.intend(entry.dir, target, &wanted);
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
         let give_up = |error: io::Error, action| {
@@ -249,7 +249,7 @@ impl Copying {
     ) -> Visit {
         self.note_copied(worker, moving, tree)?;
         let above = tree.parent().expect("a stage is in a directory");
-        if tree.data.is_refused() {
+        if tree.data.old.is_refused() {
             // It is removed in the end.
             return kept;
         }
@@ -260,12 +260,15 @@ impl Copying {
         kept
     }
 
-    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Staged) -> Visit {
+    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Arc<Staged>) -> Visit {
         let mut wanted = staged.wanted.clone();
         for _ in 0..RENAMES {
             match staged.publish(&wanted) {
                 Ok(()) => {
-                    self.ledger.gone(staged);
+                    match self.moving {
+                        None => self.ledger.is_published(staged, &wanted),
+                        Some(_) => self.ledger.has_arrived(staged, &wanted),
+                    }
                     dir.side(End::Target).expect("a copy has a target").rename(&wanted);
                     return Ok(());
                 }

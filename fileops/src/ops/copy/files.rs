@@ -7,7 +7,8 @@ use super::contents::{File, Shared};
 use super::directories::RENAMES;
 use super::links::{Claim, First};
 use super::names;
-use super::place::{self, Draft, Place, Replacement, Spot};
+use super::place::{Draft, Place, Spot};
+use super::replace::{self, Replacement};
 use super::route::Route;
 use crate::conflict::OnConflict;
 use crate::control::lock;
@@ -178,6 +179,7 @@ impl Copying {
         let File { target, stat, name, .. } = file;
         if draft.is_unnamed() {
             let name = self.publish(worker, &dir, &name, &spot, &mut draft, Some(&target))?;
+            self.created(worker, &dir, &name, &stat);
             return self.done(worker, &dir, &name, &stat);
         }
         // One that its owner may not read could not be opened once more to be made durable.
@@ -303,6 +305,7 @@ impl Copying {
         }
         let Spot::Replace(name, old) = spot else {
             let name = self.publish(worker, dir, source_name, &spot, &mut draft, None)?;
+            self.created(worker, dir, &name, stat);
             return self.done(worker, dir, &name, stat);
         };
         let source = dir.path_of(End::Source, source_name);
@@ -310,7 +313,7 @@ impl Copying {
         if self.options.retries > 0 {
             // What fails must fail here, to be tried again.
             let path = || dir.path_of(End::Target, &name);
-            place::replace(&mut replacement, false).during(Action::Rename, path)?;
+            replace::replace(&mut replacement, false).during(Action::Rename, path)?;
             return self.done(worker, dir, &name, stat);
         }
         let waiting = {
@@ -347,7 +350,7 @@ impl Copying {
         };
         let at_once = dir.data.route().target.syncs_at_once();
         let job = Arc::clone(worker.job());
-        place::replace_all(waiting, &target, at_once, &job, |replacement, replaced| {
+        replace::replace_all(waiting, &target, at_once, &job, |replacement, replaced| {
             let stat = &replacement.stat;
             let done = match replaced {
                 Ok(()) => self.done(worker, dir, &replacement.name, stat),
@@ -396,6 +399,16 @@ impl Copying {
         }
         let error = Error::new(Action::Create, dir.path_of(End::Source, source_name), Refusal::Exists);
         Err(error.with_target(dir.path_of(End::Target, spot.name())).into())
+    }
+
+    /// Records an entry that has its name in a directory that was there before.
+    fn created(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, name: &CStr, stat: &Stat) {
+        if dir.data.is_fresh() {
+            return;
+        }
+        if let Ok(target) = worker.descriptor(dir, End::Target) {
+            self.ledger.created(self.ledger.touches(dir, &target), &target, name, stat.links);
+        }
     }
 
     /// Counts an entry that has its place, and links what waited for it.

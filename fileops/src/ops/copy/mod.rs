@@ -12,20 +12,23 @@ mod links;
 mod moving;
 mod names;
 mod place;
+mod replace;
 mod route;
 mod scan;
 mod spot;
 mod visitor;
 
 use super::delete::Mounts;
-use super::{remove, source};
-use crate::conflict::OnConflict;
+use super::{remove, source, steps, undo};
+use crate::conflict::{OnConflict, Undoable};
+use crate::control::lock;
 use crate::engine::{self, Engine, GRACE, Workers};
 use crate::error::{Action, During, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::report::{NoteKind, Outcome, Report};
-use crate::sys::mount::{self, Medium};
+use crate::schedule::{Effort, Uses};
+use crate::sys::mount::{self, FsKind, Medium};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
@@ -145,6 +148,7 @@ pub(super) struct Options {
     pub(super) read_only_dirs: ReadOnlyDirs,
     pub(super) workers: Workers,
     pub(super) retries: u32,
+    pub(super) undoable: Undoable,
     /// For a move: what happens at mount points below its sources.
     pub(super) moves: Option<Mounts>,
 }
@@ -160,6 +164,7 @@ impl Default for Options {
             read_only_dirs: ReadOnlyDirs::default(),
             workers: Workers::Adapt,
             retries: 0,
+            undoable: Undoable::default(),
             moves: None,
         }
     }
@@ -214,6 +219,12 @@ impl Copy {
         self
     }
 
+    /// Whether an [`undo`](crate::undo) can take it back; default [`Undoable::Yes`].
+    pub fn undoable(mut self, undoable: Undoable) -> Copy {
+        self.options.undoable = undoable;
+        self
+    }
+
     /// Uses so many workers, instead of as many as are useful.
     pub fn jobs(mut self, count: usize) -> Copy {
         self.options.workers = Workers::Fixed(count);
@@ -231,7 +242,11 @@ impl Copy {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::new("copy", options.on_shortage);
-        Operation::start(&pool.clone(), job, move |job| run(sources, destination, options, &job, &pool))
+        let target = match &destination {
+            Destination::Into(path) | Destination::Name(path) => path.clone(),
+        };
+        let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
     }
 }
 
@@ -287,6 +302,9 @@ pub(super) fn run(
     pool: &Pool,
 ) -> Report {
     let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
+    if options.undoable == Undoable::No {
+        job.journal.keep_no_steps();
+    }
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
     let copying = Copying::new(sources.clone(), destination, options, job);
     let needs_no_room = copying.moving.as_ref().map(|moving| Arc::clone(&moving.has_renamed));
@@ -300,7 +318,7 @@ pub(super) fn run(
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
     }
-    job.journal.finish(is_over && left.is_empty(), outcome == Outcome::Cancelled);
+    undo::finish(job, pool, is_over && left.is_empty(), outcome == Outcome::Cancelled);
     if let Some(error) = job.journal.take_error() {
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
     }
@@ -316,14 +334,27 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
         move || {
             engine.clear();
             engine.visitor.clean_up(&job, &pool, outcome, &removed);
+            engine.visitor.ledger.seal();
+            steps::put_back_times(&job);
+            job.control.wake_all();
         }
     };
-    if !pool.has_threads() || (outcome == Outcome::Done && engine.visitor.ledger.left().is_empty()) {
+    let is_quick = outcome == Outcome::Done && engine.visitor.ends_quickly();
+    if !pool.has_threads() || is_quick {
         clean();
         count_removed(engine, job, &removed);
         return true;
     }
-    let task = pool.spawn(clean);
+    // Where the system has no thread for it, it is done here.
+    let clean: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>> = Arc::new(Mutex::new(Some(Box::new(clean))));
+    let task = pool.spawn({
+        let clean = Arc::clone(&clean);
+        move || {
+            if let Some(clean) = take(&clean) {
+                clean();
+            }
+        }
+    });
     let departed = engine.visitor.moving.as_ref().map(|moving| Arc::clone(&moving.departures.gone));
     let gone = || removed.load(Relaxed) + departed.as_ref().map_or(0, |departed| departed.load(Relaxed));
     let is_clean = loop {
@@ -331,14 +362,26 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
         if job.wait_until(|| task.is_done(), GRACE) {
             break true;
         }
+        if let Some(clean) = take(&clean) {
+            clean();
+            break true;
+        }
         if job.control.is_cancelled() && gone() == before {
             let left = engine.visitor.ledger.left();
             left.iter().for_each(|staged| job.is_stuck_at(staged.path.join(engine::os(staged.name()))));
+            if left.is_empty() {
+                let (Destination::Into(path) | Destination::Name(path)) = &engine.visitor.destination;
+                job.is_stuck_at(path.clone());
+            }
             break false;
         }
     };
     count_removed(engine, job, &removed);
     is_clean
+}
+
+fn take<T>(from: &Mutex<Option<T>>) -> Option<T> {
+    lock(from).take()
 }
 
 /// Of what was removed, only what was done counts.
@@ -428,6 +471,13 @@ impl Copying {
         }
     }
 
+    /// Whether the end makes no call that could hang.
+    fn ends_quickly(&self) -> bool {
+        let is_local = |target: &Arc<TargetDir>| FsKind::of(&*target.file).is_ok_and(|kind| !kind.may_fail_at_close());
+        let has_stages = !self.ledger.left().is_empty();
+        !has_stages && (self.ledger.is_settled() || self.target.get().is_some_and(is_local))
+    }
+
     /// After the walk: what is still under a name of ours is removed, or kept if that was asked for.
     fn clean_up(&self, job: &Arc<Job>, pool: &Pool, outcome: Outcome, removed: &Arc<AtomicU64>) {
         if let Some(moving) = &self.moving {
@@ -441,7 +491,7 @@ impl Copying {
                 staged.finish();
                 // Where somebody took the name, it stays under ours.
                 if staged.publish(&staged.wanted).is_ok() {
-                    self.ledger.gone(&staged);
+                    self.ledger.is_published(&staged, &staged.wanted);
                 }
                 continue;
             }

@@ -12,10 +12,13 @@ use super::place::{Place, Spot};
 use crate::conflict::OnConflict;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
+use crate::journal::{Identity, Location, Step};
+use crate::kept;
+use crate::operation::Job;
 use crate::ops::delete::Mounts;
-use crate::ops::renaming::{self, Spelling};
+use crate::ops::renaming::{self, Displaced, Spelling};
 use crate::progress::add;
-use crate::sys::name;
+use crate::report::NoteKind;
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
 use std::ffi::CStr;
@@ -79,7 +82,7 @@ impl Trip<'_> {
 /// Which directory the source's end of a node is.
 pub(super) fn source_id(node: &Node<Place>) -> Option<Id> {
     match node.parent() {
-        None => node.data.top.get().map(|stat| stat.id),
+        None => node.data.old.top.get().map(|stat| stat.id),
         Some(_) => Some(node.stat().id),
     }
 }
@@ -97,7 +100,7 @@ impl Copying {
     /// A move does not go into what is mounted below its sources, unless it was asked to.
     pub(super) fn stay_on_mount(&self, dir: &Node<Place>) -> Visit {
         let Some(above) = dir.parent().filter(|_| self.stays()) else { return Ok(()) };
-        let around = if above.parent().is_none() { above.data.top.get() } else { Some(above.stat()) };
+        let around = if above.parent().is_none() { above.data.old.top.get() } else { Some(above.stat()) };
         match around {
             Some(around) if renaming::mount_of(around) != renaming::mount_of(dir.stat()) => {
                 Err(Error::new(Action::Move, dir.path(End::Source), Refusal::MountPoint).into())
@@ -111,7 +114,7 @@ impl Copying {
         let mut node = Some(dir);
         while let Some(at) = node {
             if at.data.stage.is_some() {
-                at.data.refuse();
+                at.data.old.refuse();
             }
             node = at.parent().map(|above| &**above);
         }
@@ -177,8 +180,12 @@ impl Copying {
 
     fn rename_to(&self, worker: &mut Worker<Self>, trip: &Trip<'_>, name: &CStr) -> Visit<Renamed> {
         worker.job().checkpoint()?;
+        self.touch(trip);
         match renaming::rename((&trip.from, trip.entry.name), (&trip.to, name), &trip.stat) {
-            Ok(()) => self.moved(worker, trip, name).map(|()| Renamed::Done),
+            Ok(()) => {
+                self.moved(worker, trip, name);
+                Ok(Renamed::Done)
+            }
             Err(error) => self.not_renamed(trip, name, error),
         }
     }
@@ -198,10 +205,95 @@ impl Copying {
     /// Renames to a name that an old file has, which must still be the one that was seen there.
     fn rename_over(&self, worker: &mut Worker<Self>, trip: &Trip<'_>, name: &CStr, old: &Stat) -> Visit<Renamed> {
         worker.job().checkpoint()?;
-        match renaming::replace((&trip.from, trip.entry.name), (&trip.to, name), &trip.stat, old) {
-            Ok(()) => self.moved(worker, trip, name).map(|()| Renamed::Done),
+        self.touch(trip);
+        let job = worker.job();
+        let place = self.place_for(job, trip.entry.dir, End::Target, &trip.to, name);
+        let records = place.as_ref().map(|place| {
+            let (at, kept, identity) = (self.to(trip, name), place.at.clone(), Identity::from(old));
+            let removed = job.journal.intend(&Step::Removed { at, kept, identity });
+            (removed, job.journal.intend(&self.step(trip, name)))
+        });
+        let replaced =
+            renaming::replace((&trip.from, trip.entry.name), (&trip.to, name), &trip.stat, old, place.as_ref());
+        if let Some((removed, moved)) = records {
+            match &replaced {
+                Ok(Displaced::Kept) => job.kept.add(old.allocated),
+                Ok(Displaced::Gone(error)) => job.note(NoteKind::NotKept, error.as_ref(), || trip.target(name)),
+                Err(_) => {}
+            }
+            let is_kept = matches!(replaced, Ok(Displaced::Kept));
+            if is_kept {
+                job.journal.done(removed)
+            } else {
+                job.journal.undone(removed)
+            }
+            if replaced.is_ok() { job.journal.done(moved) } else { job.journal.undone(moved) }
+        }
+        match replaced {
+            Ok(_) => {
+                if place.is_none() {
+                    job.journal.did(&self.step(trip, name));
+                }
+                self.count_moved(worker, trip);
+                Ok(Renamed::Done)
+            }
             Err(error) => self.not_renamed(trip, name, error),
         }
+    }
+
+    /// Where something that is about to go can be kept; `None` where nothing is to be kept, or nowhere.
+    fn place_for(&self, job: &Job, dir: &Node<Place>, end: End, file: &OwnedFd, name: &CStr) -> Option<kept::Place> {
+        if !job.journal.keeps_steps() {
+            return None;
+        }
+        let place = job.kept.place(file, &dir.path(end), &job.journal);
+        if place.is_none() {
+            job.note(NoteKind::NotKept, None, || dir.path_of(end, name));
+        }
+        place
+    }
+
+    /// Takes an entry away from its source, whose directory is open: to the kept area, so that it can come back.
+    pub(super) fn remove(
+        &self,
+        job: &Job,
+        dir: &Node<Place>,
+        (file, name): (&OwnedFd, &CStr),
+        stat: &Stat,
+    ) -> io::Result<()> {
+        let place = self.place_for(job, dir, End::Source, file, name);
+        let pending = place.as_ref().map(|place| {
+            let at = Location { dir: self.ledger.touches_source(dir, file).clone(), name: name.to_owned() };
+            job.journal.intend(&Step::Removed { at, kept: place.at.clone(), identity: Identity::from(stat) })
+        });
+        let removed = renaming::remove((file, name), stat, place.as_ref());
+        if let Some(pending) = pending {
+            match &removed {
+                Ok(Displaced::Kept) => job.journal.done(pending),
+                Ok(Displaced::Gone(error)) => {
+                    job.journal.undone(pending);
+                    job.note(NoteKind::NotKept, error.as_ref(), || dir.path_of(End::Source, name));
+                }
+                Err(_) => job.journal.undone(pending),
+            }
+        }
+        removed.map(|_| ())
+    }
+
+    /// Both directories are about to change.
+    fn touch(&self, trip: &Trip<'_>) {
+        self.ledger.touches_source(trip.entry.dir, &trip.from);
+        self.ledger.touches(trip.entry.dir, &trip.to);
+    }
+
+    fn to(&self, trip: &Trip<'_>, name: &CStr) -> Location {
+        Location { dir: self.ledger.touches(trip.entry.dir, &trip.to).clone(), name: name.to_owned() }
+    }
+
+    fn step(&self, trip: &Trip<'_>, name: &CStr) -> Step {
+        let dir = self.ledger.touches_source(trip.entry.dir, &trip.from).clone();
+        let from = Location { dir, name: trip.entry.name.to_owned() };
+        Step::Moved { from, to: self.to(trip, name), identity: Identity::from(&trip.stat) }
     }
 
     /// What has the name is the file itself: under the same name, under the same name in another spelling, or under a second
@@ -228,7 +320,9 @@ impl Copying {
             }
             OnConflict::Replace => {
                 // As mv(1) does: rename(2) would leave both names.
-                name::unlink(&*trip.from, trip.entry.name).during(Action::Remove, || trip.source())?;
+                self.touch(trip);
+                let removed = self.remove(worker.job(), trip.entry.dir, (&trip.from, trip.entry.name), &trip.stat);
+                removed.during(Action::Remove, || trip.source())?;
                 self.count_moved(worker, trip);
                 Ok(())
             }
@@ -241,9 +335,11 @@ impl Copying {
         match renaming::spelling((&trip.from, trip.entry.name), (&trip.to, wanted)) {
             Ok(Spelling::Folded) => {
                 let between = self.free_name(&trip.from, wanted).during(Action::Stat, || trip.target(wanted))?;
+                self.touch(trip);
                 let respelled = renaming::respell(&trip.from, trip.entry.name, &between, wanted, &trip.stat);
                 respelled.map_err(|error| trip.error(wanted, error))?;
-                self.moved(worker, trip, wanted)
+                self.moved(worker, trip, wanted);
+                Ok(())
             }
             _ if self.options.on_conflict == OnConflict::Skip => self.skip(worker, trip.entry, wanted),
             _ => Err(same.into()),
@@ -251,15 +347,13 @@ impl Copying {
     }
 
     /// An entry has its new name, with everything below it.
-    fn moved(&self, worker: &Worker<Self>, trip: &Trip<'_>, name: &CStr) -> Visit {
-        self.placed(trip.stat.id);
-        // The step is recorded here.
-        let _ = name;
+    fn moved(&self, worker: &Worker<Self>, trip: &Trip<'_>, name: &CStr) {
+        worker.job().journal.did(&self.step(trip, name));
         self.count_moved(worker, trip);
-        Ok(())
     }
 
     fn count_moved(&self, worker: &Worker<Self>, trip: &Trip<'_>) {
+        self.placed(trip.stat.id);
         let counters = &worker.counters;
         if let Some(moving) = &self.moving {
             moving.has_renamed.store(true, std::sync::atomic::Ordering::Relaxed);

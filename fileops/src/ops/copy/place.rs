@@ -2,14 +2,16 @@
 //! name of ours until they are whole.
 
 use super::names;
+use super::replace::Replacement;
 use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
-use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::Stage;
+use crate::error::{Action, Error, Result};
+use crate::journal::{self, Location, Stage, Step};
 use crate::operation::Job;
+use crate::ops::steps;
 use crate::sys::stat::{Id, Stat};
-use crate::sys::{attributes, data, list, name, open, process};
+use crate::sys::{attributes, name, open, process};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
@@ -35,11 +37,22 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
-    /// For what is above a root: the directory itself.
+    /// How a directory that was there before is recorded, once something is made in it.
+    home: OnceLock<journal::Dir>,
+    /// What a move knows of the source.
+    pub(super) old: Old,
+}
+
+/// The source of a directory that something is moved from.
+#[derive(Default)]
+pub(super) struct Old {
+    /// What is above a root.
     pub(super) top: OnceLock<Stat>,
-    /// In a move: something stays in the source, and so does that.
+    /// How it is recorded, once something is moved from it.
+    home: OnceLock<journal::Dir>,
+    /// Something in it stays, and so does it.
     keeps: AtomicBool,
-    /// In a move: it turned out to go into itself, and does not.
+    /// It turned out to go into itself, and does not.
     is_refused: AtomicBool,
 }
 
@@ -53,11 +66,21 @@ pub(super) enum Kind {
 
 impl Place {
     pub(super) fn new(kind: Kind) -> Place {
-        let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
-        let (top, keeps, is_refused) = Default::default();
-        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, top, keeps, is_refused }
+        let (root_name, stage, route, born, inherits, replacements, was_touched, home) = Default::default();
+        let old = Old::default();
+        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, home, old }
     }
 
+    pub(super) fn route(&self) -> &Arc<Route> {
+        self.route.get().expect("a directory's route is known when it is opened")
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.kind == Kind::Fresh
+    }
+}
+
+impl Old {
     pub(super) fn keep(&self) {
         self.keeps.store(true, Relaxed);
     }
@@ -72,14 +95,6 @@ impl Place {
 
     pub(super) fn is_refused(&self) -> bool {
         self.is_refused.load(Relaxed)
-    }
-
-    pub(super) fn route(&self) -> &Arc<Route> {
-        self.route.get().expect("a directory's route is known when it is opened")
-    }
-
-    pub(super) fn is_fresh(&self) -> bool {
-        self.kind == Kind::Fresh
     }
 }
 
@@ -104,15 +119,19 @@ impl Spot {
 
 /// The stages of one operation that are on disk.
 pub(super) struct Ledger {
-    job: Arc<Job>,
+    pub(super) job: Arc<Job>,
     open: Mutex<HashMap<CString, Arc<Staged>>>,
     /// Which files they are: what is ours is never a source.
     ids: Mutex<HashSet<Id>>,
+    /// New trees that have their names, to be sealed in the end.
+    published: Mutex<Vec<(Location, Id)>>,
 }
 
 /// A stage: a directory or file of ours beside the place it is going to have.
 pub(super) struct Staged {
     stage: Stage,
+    /// How its directory is recorded.
+    home: journal::Dir,
     pub(super) dir: Arc<OwnedFd>,
     /// Of `dir`, for reports.
     pub(super) path: PathBuf,
@@ -121,7 +140,7 @@ pub(super) struct Staged {
     /// The directory that it is a copy of.
     source: OnceLock<Stat>,
     /// Whose file has the stage's name could not be found out.
-    is_doubtful: AtomicBool,
+    pub(super) is_doubtful: AtomicBool,
 }
 
 impl Staged {
@@ -167,19 +186,79 @@ impl Staged {
 
 impl Ledger {
     pub(super) fn new(job: &Arc<Job>) -> Ledger {
-        let (open, ids) = Default::default();
-        Ledger { job: Arc::clone(job), open, ids }
+        let (open, ids, published) = Default::default();
+        Ledger { job: Arc::clone(job), open, ids, published }
     }
 
     /// Records a stage that is about to be made in a directory.
-    pub(super) fn intend(&self, dir: &Arc<OwnedFd>, path: &Path, wanted: &CStr) -> Arc<Staged> {
-        let journal = &self.job.journal;
-        let stage = journal.stage(&journal.dir(&**dir, path), wanted);
-        let (dir, path) = (Arc::clone(dir), path.to_owned());
+    pub(super) fn intend(&self, node: &Node<Place>, dir: &Arc<OwnedFd>, wanted: &CStr) -> Arc<Staged> {
+        let home = self.touches(node, dir).clone();
+        let stage = self.job.journal.stage(&home, wanted);
+        let (dir, path) = (Arc::clone(dir), node.path(End::Target));
         let (id, source, is_doubtful) = Default::default();
-        let staged = Arc::new(Staged { stage, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
+        let staged = Arc::new(Staged { stage, home, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
+    }
+
+    /// Something is about to be made in a directory that was there before. Gives how that is recorded.
+    pub(super) fn touches<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
+        node.data.home.get_or_init(|| self.touched(dir, &node.path(End::Target)))
+    }
+
+    /// Something is about to be moved from a directory. Gives how that is recorded.
+    pub(super) fn touches_source<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
+        node.data.old.home.get_or_init(|| self.touched(dir, &node.path(End::Source)))
+    }
+
+    fn touched(&self, dir: &OwnedFd, path: &Path) -> journal::Dir {
+        let home = self.job.journal.dir(dir, path);
+        if let Ok(stat) = Stat::of(dir) {
+            self.job.journal.did(&Step::Touched { dir: home.clone(), modified: stat.modified });
+        }
+        home
+    }
+
+    /// Something of ours has its name in a directory that was there before. `links` are its source's: other names of it may
+    /// still come and go.
+    pub(super) fn created(&self, home: &journal::Dir, dir: &OwnedFd, name: &CStr, links: u64) {
+        if !self.job.journal.keeps_steps() {
+            return;
+        }
+        if let Ok(stat) = Stat::at(dir, name) {
+            let at = Location { dir: home.clone(), name: name.to_owned() };
+            if stat.is_dir() {
+                lock(&self.published).push((at.clone(), stat.id));
+            }
+            let identity = (&Stat { links: links.max(stat.links), ..stat }).into();
+            self.job.journal.did(&Step::Created { at, identity });
+        }
+    }
+
+    /// A stage has its name.
+    pub(super) fn is_published(&self, staged: &Staged, name: &CStr) {
+        self.gone(staged);
+        self.created(&staged.home, &staged.dir, name, 1);
+    }
+
+    /// A tree that was copied for a move has its name; it is recorded when its source goes.
+    pub(super) fn has_arrived(&self, staged: &Staged, name: &CStr) {
+        self.gone(staged);
+        if let Some(id) = staged.id() {
+            lock(&self.published).push((Location { dir: staged.home.clone(), name: name.to_owned() }, id));
+        }
+    }
+
+    /// Whether nothing is to be sealed or put back.
+    pub(super) fn is_settled(&self) -> bool {
+        lock(&self.published).is_empty() && !self.job.journal.has_records()
+    }
+
+    /// Nothing is done any more in the new trees that have their names.
+    pub(super) fn seal(&self) {
+        for (at, id) in std::mem::take(&mut *lock(&self.published)) {
+            steps::seal(&self.job, &at, id);
+        }
     }
 
     /// Records which file a stage is.
@@ -212,11 +291,11 @@ impl Ledger {
 
 /// A new file, link or special file that is not whole yet. Dropped before it is, it leaves nothing behind.
 pub(super) struct Draft {
-    dir: Arc<OwnedFd>,
-    on_disk: OnDisk,
+    pub(super) dir: Arc<OwnedFd>,
+    pub(super) on_disk: OnDisk,
 }
 
-enum OnDisk {
+pub(super) enum OnDisk {
     /// Nothing, or nothing any more.
     Nothing,
     /// Under its final name, in a directory of our own.
@@ -243,6 +322,7 @@ impl Draft {
             let may_be_unnamed = process::has_proc() && !node.data.route().target.may_fail_at_close();
             if size <= UNNAMED_MAX && may_be_unnamed {
                 if let Ok(file) = open::create_unnamed(&*dir, mode) {
+                    ledger.touches(node, &dir);
                     return Ok((Draft { dir, on_disk: OnDisk::Unnamed }, file));
                 }
             }
@@ -262,7 +342,7 @@ impl Draft {
         let on_disk = match spot {
             Spot::Direct(name) => OnDisk::Final(name.clone()),
             Spot::New(name) | Spot::Replace(name, _) => {
-                OnDisk::Staged(Arc::clone(ledger), ledger.intend(&dir, &node.path(End::Target), name))
+                OnDisk::Staged(Arc::clone(ledger), ledger.intend(node, &dir, name))
             }
         };
         let mut draft = Draft { dir, on_disk };
@@ -303,7 +383,7 @@ impl Draft {
     }
 
     /// It is where it belongs, or was never ours.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         if let OnDisk::Staged(ledger, staged) = std::mem::replace(&mut self.on_disk, OnDisk::Nothing) {
             ledger.gone(&staged);
         }
@@ -323,99 +403,6 @@ impl Draft {
         self.forget();
         Ok(())
     }
-
-    /// Takes the place of an old file in one step, which must still be the file that was seen there.
-    fn exchange(&mut self, name: &CStr, old: &Stat) -> io::Result<()> {
-        let OnDisk::Staged(ledger, staged) = &self.on_disk else { return Err(io::ErrorKind::InvalidInput.into()) };
-        let (ledger, staged) = (Arc::clone(ledger), Arc::clone(staged));
-        if staged.id().is_none() {
-            // Without knowing which file is ours it could not be told whose is where after the exchange.
-            ledger.made(&staged, Stat::at(&*self.dir, staged.name())?.id);
-        }
-        match self.until_done(&staged, name, || name::exchange(&*self.dir, staged.name(), &*self.dir, name)) {
-            Ok(()) => {
-                // The stage's name may be that of somebody's old file now: nothing is removed unless it is known what it is.
-                self.on_disk = OnDisk::Nothing;
-                let displaced = Stat::at(&*self.dir, staged.name())?;
-                if !displaced.is_unchanged(old) || displaced.is_dir() {
-                    name::exchange(&*self.dir, staged.name(), &*self.dir, name)?;
-                    self.on_disk = OnDisk::Staged(ledger, staged);
-                    return Err(Refusal::TargetChanged.into());
-                }
-                if name::unlink(&*self.dir, staged.name()).is_ok() {
-                    ledger.gone(&staged);
-                }
-                Ok(())
-            }
-            Err(error) if cannot_exchange(&error) => {
-                let now = Stat::at(&*self.dir, name)?;
-                if !now.is_unchanged(old) || now.is_dir() {
-                    return Err(Refusal::TargetChanged.into());
-                }
-                self.until_done(&staged, name, || name::rename(&*self.dir, staged.name(), &*self.dir, name))?;
-                self.forget();
-                Ok(())
-            }
-            Err(error) => {
-                if !is_not_done(&error) && !self.is_as_it_was(&staged, name, old) {
-                    staged.is_doubtful.store(true, Relaxed);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Whether an exchange whose answer may be lost was surely not made. A look at the names does not help: the kernel may
-    /// remember what they were.
-    fn is_as_it_was(&self, staged: &Staged, name: &CStr, old: &Stat) -> bool {
-        let ours = staged.id().map(|id| id.ino);
-        list::inodes(&*self.dir, [staged.name(), name]).is_ok_and(|found| found == [ours, Some(old.id.ino)])
-    }
-
-    /// Makes a call that gives a stage its name, once: its reply can be lost, and an interrupted one may have been made.
-    /// What has the name then tells.
-    fn until_done(&self, staged: &Staged, name: &CStr, call: impl Fn() -> io::Result<()>) -> io::Result<()> {
-        let mut attempts = 0;
-        loop {
-            let Err(error) = call() else { return Ok(()) };
-            if cannot_exchange(&error) {
-                return Err(error);
-            }
-            match Stat::at(&*self.dir, name) {
-                Ok(now) if staged.id() == Some(now.id) => return Ok(()),
-                Ok(_) if error.kind() == io::ErrorKind::Interrupted && attempts < ATTEMPTS => attempts += 1,
-                _ => return Err(error),
-            }
-        }
-    }
-}
-
-/// How often a call is made that was interrupted and did nothing.
-const ATTEMPTS: usize = 100;
-
-/// Whether an error says for sure that names are as they were.
-fn is_not_done(error: &io::Error) -> bool {
-    let refusals = [
-        libc::EPERM,
-        libc::EACCES,
-        libc::EROFS,
-        libc::ENOENT,
-        libc::ENOTDIR,
-        libc::EISDIR,
-        libc::EEXIST,
-        libc::ENOTEMPTY,
-        libc::EBUSY,
-        libc::EXDEV,
-        libc::ENOSPC,
-        libc::EDQUOT,
-        libc::ENAMETOOLONG,
-        libc::ELOOP,
-    ];
-    error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
-}
-
-fn cannot_exchange(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
 
 /// Above this a new file has a name of ours while it is written: DESIGN's limit between "again" and "resume".
@@ -444,48 +431,4 @@ impl Drop for Draft {
             }
         }
     }
-}
-
-/// A new file that is whole and waits to take the place of an old one.
-pub(super) struct Replacement {
-    pub(super) draft: Draft,
-    pub(super) name: CString,
-    pub(super) old: Stat,
-    pub(super) source: PathBuf,
-    pub(super) stat: Stat,
-    pub(super) is_durable: bool,
-}
-
-/// Up to so many files are made durable one by one; more of them by one call for the whole file system.
-const SYNC_ONE_BY_ONE: usize = 8;
-
-/// Makes new files durable, all at once where that is known to work, and then gives each the place of its old one.
-/// Calls `done` for each, with what became of it, until the operation is cancelled.
-pub(super) fn replace_all(
-    mut replacements: Vec<Replacement>,
-    dir: &OwnedFd,
-    syncs_at_once: bool,
-    job: &Job,
-    mut done: impl FnMut(&Replacement, Result<()>),
-) {
-    let at_once = syncs_at_once && replacements.len() > SYNC_ONE_BY_ONE && data::sync_all(dir).is_ok();
-    for replacement in &mut replacements {
-        if job.checkpoint().is_err() {
-            // The others go as they came, when they are dropped.
-            return;
-        }
-        let replaced = replace(replacement, at_once).during(Action::Rename, || replacement.source.clone());
-        done(replacement, replaced);
-    }
-}
-
-/// Makes a new file durable, if it is not, and gives it the place of its old one.
-pub(super) fn replace(replacement: &mut Replacement, is_durable: bool) -> io::Result<()> {
-    let Replacement { draft, name, old, stat, .. } = replacement;
-    if !is_durable && !replacement.is_durable && stat.is_file() {
-        if let Some(stage) = draft.name() {
-            data::sync(open::file(&*draft.dir, &stage, open::Follow::No)?)?;
-        }
-    }
-    draft.exchange(name, old)
 }

@@ -88,7 +88,7 @@ impl Copying {
         let source = entry.dir.path_of(End::Source, entry.name);
         add(&worker.counters.passed, 1);
         worker.job().skip(source, entry.dir.path_of(End::Target, wanted));
-        entry.dir.data.keep();
+        entry.dir.data.old.keep();
         Ok(())
     }
 

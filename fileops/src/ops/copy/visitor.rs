@@ -71,7 +71,7 @@ impl Copying {
         place.root_name = root_name;
         let source = side.open_descriptor().expect("a root's side is open");
         let stat = Stat::of_dir(&*source).during(Action::Stat, || path)?;
-        let _ = place.top.set(stat);
+        let _ = place.old.top.set(stat);
         let devices = (stat.id.dev, target.stat.id.dev);
         let _ = place.route.set(self.routes.between(&*source, &*target.file, devices));
         let end = Side::root(target.path.clone(), Arc::clone(&target.file));

@@ -1,0 +1,159 @@
+//! The kept area: where what was replaced or taken away stays, on the same mount, so that an undo can bring it back.
+//!
+//! One directory of mode 0700 for each mount and user: in the state directory if that is on the mount, else in the mount's top
+//! directory, else in the highest directory above the place that the user may write to. Getting something there and back is
+//! one rename.
+
+use crate::control::lock;
+use crate::journal::{self, Dir, Journal, Location};
+use crate::sys::open::{self, Follow};
+use crate::sys::stat::Stat;
+use crate::sys::{attributes, mount, name, process};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// In a top directory the area is called by this and the user's number.
+const IN_TOP: &str = ".fileops-kept-";
+
+/// The kept areas that one operation uses.
+pub(crate) struct Kept {
+    /// Of the operation: with a number it makes a name that nothing else has.
+    id: String,
+    next: AtomicU64,
+    /// By mount. A mount where there can be none is not tried again.
+    areas: Mutex<HashMap<u64, Option<Arc<Area>>>>,
+    /// What was put there takes so much on the disk.
+    bytes: AtomicU64,
+}
+
+/// A kept area, open.
+pub(crate) struct Area {
+    file: OwnedFd,
+    dir: Dir,
+    parent: OwnedFd,
+    name: CString,
+}
+
+/// A free name in a kept area.
+pub(crate) struct Place {
+    area: Arc<Area>,
+    pub(crate) at: Location,
+}
+
+impl Kept {
+    pub(crate) fn new(id: &str) -> Kept {
+        Kept { id: id.to_owned(), next: AtomicU64::new(1), areas: Mutex::default(), bytes: AtomicU64::new(0) }
+    }
+
+    /// Where something that is in `dir` can be kept; `None` if nowhere on its mount.
+    pub(crate) fn place(&self, dir: &OwnedFd, path: &Path, journal: &Journal) -> Option<Place> {
+        let stat = Stat::of_dir(dir).ok()?;
+        // Before Linux 5.8 mounts have no number: by device then.
+        let key = if stat.mount == 0 { stat.id.dev } else { stat.mount };
+        let known = lock(&self.areas).get(&key).cloned();
+        let area = match known {
+            Some(area) => area,
+            None => {
+                let area = Area::of(dir, path, &stat, journal).map(Arc::new);
+                lock(&self.areas).entry(key).or_insert(area).clone()
+            }
+        };
+        let area = area?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let name = CString::new(format!("{}-{number}", self.id)).expect("made of letters and digits");
+        Some(Place { at: Location { dir: area.dir.clone(), name }, area })
+    }
+
+    /// So much more is kept.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The areas that were used.
+    pub(crate) fn areas(&self) -> Vec<(Dir, OwnedFd)> {
+        let areas = lock(&self.areas);
+        let used = areas.values().flatten().filter_map(|area| Some((area.dir.clone(), area.file.try_clone().ok()?)));
+        used.collect()
+    }
+
+    /// Areas in which nothing is kept go.
+    pub(crate) fn tidy(&self) {
+        for area in std::mem::take(&mut *lock(&self.areas)).into_values().flatten() {
+            let _ = name::rmdir(&area.parent, &area.name);
+        }
+    }
+}
+
+impl Place {
+    /// Renames an entry to here.
+    pub(crate) fn take(&self, dir: &OwnedFd, name: &CStr) -> io::Result<()> {
+        name::rename_new(dir, name, &self.area.file, &self.at.name)
+    }
+
+    pub(crate) fn area(&self) -> &OwnedFd {
+        &self.area.file
+    }
+}
+
+impl Area {
+    fn of(dir: &OwnedFd, path: &Path, stat: &Stat, journal: &Journal) -> Option<Area> {
+        let in_state = journal::directory("kept").filter(|area| is_on(area, stat));
+        if let Some(area) = in_state.and_then(|area| Area::open(&area, stat, journal).ok()) {
+            return Some(area);
+        }
+        let real = name::real_path(dir).or_else(|| std::path::absolute(path).ok())?;
+        let top = top_of(&real, stat);
+        let mut above: Vec<&Path> = real.ancestors().take_while(|path| path.starts_with(&top)).collect();
+        above.reverse();
+        let name = format!("{IN_TOP}{}", process::effective_ids().0);
+        above.into_iter().find_map(|path| Area::open(&path.join(&name), stat, journal).ok())
+    }
+
+    /// Opens it, made if it is not there. One that is a link, another user's or on another mount is none.
+    fn open(path: &Path, of: &Stat, journal: &Journal) -> io::Result<Area> {
+        let (parent, name) = (path.parent().ok_or(io::ErrorKind::NotFound)?, path.file_name().unwrap_or_default());
+        let name = CString::new(name.as_bytes())?;
+        let parent = open::root(parent)?;
+        match name::mkdir(&parent, &name, 0o700) {
+            Ok(()) if process::umask() & 0o700 != 0 => attributes::set_mode_at(&parent, &name, 0o700)?,
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let file = open::dir(&parent, &name, Follow::No)?;
+        let stat = Stat::of_dir(&file)?;
+        let is_ours = stat.uid == process::effective_ids().0;
+        if !is_ours || (stat.mount, stat.id.dev) != (of.mount, of.id.dev) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if stat.permissions() & 0o777 != 0o700 {
+            // A file system without modes has its own, and keeps them.
+            let _ = attributes::set_mode(&file, 0o700);
+        }
+        let dir = journal.dir(&file, path);
+        Ok(Area { file, dir, parent, name })
+    }
+}
+
+/// Whether a directory of our own is, or would be, on a mount; its parents are made.
+fn is_on(area: &Path, stat: &Stat) -> bool {
+    let Some(parent) = area.parent() else { return false };
+    let found = journal::make_dir(parent).and_then(|()| open::root(parent)).and_then(Stat::of_dir);
+    found.is_ok_and(|found| (found.mount, found.id.dev) == (stat.mount, stat.id.dev))
+}
+
+/// The top directory of the mount that a directory is on.
+fn top_of(path: &Path, stat: &Stat) -> PathBuf {
+    let table = mount::table().unwrap_or_default();
+    let mount = mount::numbered(&table, stat.mount).or_else(|| mount::serving(&table, path));
+    mount.map_or_else(|| path.to_owned(), |mount| mount.point.clone())
+}

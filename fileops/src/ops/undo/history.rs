@@ -1,0 +1,81 @@
+//! What was done: the operations that can be undone, and those that were.
+
+use crate::error::{Action, During, Result};
+use crate::journal::{self, Written};
+use std::path::PathBuf;
+
+/// An operation of the past, as its journal tells.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// What [`undo`](crate::undo) and [`redo`](crate::redo) call it.
+    pub id: String,
+    /// What it was: "copy", "move", "trash".
+    pub verb: String,
+    /// When it ended, in seconds since 1970; its start, if it was interrupted.
+    pub time: u64,
+    /// The first path it was about.
+    pub path: PathBuf,
+    /// The steps it made: entries that were made, replaced, moved or taken away, a new tree counting as one.
+    pub steps: usize,
+    /// Whether it was cancelled.
+    pub was_cancelled: bool,
+    /// What became of it.
+    pub state: PastState,
+}
+
+/// What became of an operation of the past.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PastState {
+    /// It stands, and can be undone.
+    Done,
+    /// It was undone in part: the undo failed or was cancelled.
+    PartlyUndone,
+    /// It was undone, and can be redone.
+    Undone,
+}
+
+/// The operations of this user that are over, the newest first. An undo is no entry of its own: it changes the state of
+/// what it undid.
+///
+/// # Errors
+/// When the records cannot be read.
+pub fn history() -> Result<Vec<Past>> {
+    let journals = journal::history().during(Action::Journal, PathBuf::new)?;
+    let mut found: Vec<Past> =
+        journals.iter().filter(|journal| journal.undoes.is_none() || journal.verb == "redo").filter_map(past).collect();
+    found.reverse();
+    Ok(found)
+}
+
+/// The operations that were undone and can be redone, the one that was undone last first.
+///
+/// # Errors
+/// When the records cannot be read.
+pub fn undone() -> Result<Vec<Past>> {
+    let journals = journal::history().during(Action::Journal, PathBuf::new)?;
+    let undos = journals.iter().rev().filter(|journal| journal.has_changes());
+    let originals = undos.filter_map(|undo| undo.undoes.as_ref().filter(|_| undo.verb == "undo"));
+    let original = |id: &String| journals.iter().find(|journal| journal.id == *id).and_then(past);
+    Ok(originals.filter_map(original).collect())
+}
+
+fn past(journal: &Written) -> Option<Past> {
+    let changes = || journal.steps.iter().filter(|begun| begun.step.is_change());
+    let undone = changes().filter(|begun| begun.is_inverted).count();
+    let state = match undone {
+        0 => PastState::Done,
+        all if all == changes().count() => PastState::Undone,
+        _ => PastState::PartlyUndone,
+    };
+    Some(Past {
+        id: journal.id.clone(),
+        verb: journal.verb.clone(),
+        time: journal.ended.map_or(journal.started, |(_, end)| end.as_secs()),
+        path: changes().next()?.step.path(),
+        steps: changes().count(),
+        was_cancelled: journal.ended.is_some_and(|(was_cancelled, _)| was_cancelled),
+        state,
+    })
+}

@@ -1,0 +1,239 @@
+//! The inverse of each step. Nothing is deleted: what goes away goes to the kept area.
+
+use super::{changed, unchanged};
+use crate::error::{Action, During, Error, Refusal, Result};
+use crate::journal::{Dir, Identity, Location, Step, Written};
+use crate::operation::Job;
+use crate::ops::{remove, steps};
+use crate::pool::Pool;
+use crate::report::NoteKind;
+use crate::sys::name;
+use crate::sys::stat::{Id, Stat, Time};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Directories that are kept open: steps that follow each other are mostly in the same ones.
+const OPEN: usize = 16;
+
+pub(super) struct Inverse<'a> {
+    job: &'a Arc<Job>,
+    pool: &'a Pool,
+    /// Up to when what is in a new tree may have changed, by the name of its top.
+    sealed: HashMap<Location, Time>,
+    /// The same for trees that were not sealed, since the operation did not come to its end.
+    otherwise: Time,
+    dirs: HashMap<Arc<Path>, Arc<OwnedFd>>,
+    /// Directories whose times are recorded before something changes in them.
+    touched: HashSet<Arc<Path>>,
+    /// Trees that have their names again.
+    trees: Vec<(Location, Id)>,
+}
+
+impl<'a> Inverse<'a> {
+    pub(super) fn new(job: &'a Arc<Job>, pool: &'a Pool, journal: &Written) -> Inverse<'a> {
+        let sealed = journal.steps.iter().filter_map(|begun| match &begun.step {
+            Step::Sealed { at, time } => Some((at.clone(), *time)),
+            _ => None,
+        });
+        let end = journal.ended.map_or(journal.written, |(_, end)| end);
+        let otherwise = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
+        let (dirs, touched, trees) = Default::default();
+        Inverse { job, pool, sealed: sealed.collect(), otherwise, dirs, touched, trees }
+    }
+
+    pub(super) fn of(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Created { at, identity } => self.created(at, identity),
+            Step::Removed { at, kept, identity } => self.removed(at, kept, identity),
+            Step::Replaced { at, new, kept, old } => self.replaced(at, new, kept, old),
+            Step::Moved { from, to, identity } => self.moved(from, to, identity),
+            Step::Carried { from, to, identity } => self.carried(from, to, identity),
+            Step::Sealed { .. } | Step::Touched { .. } => Ok(()),
+        }
+    }
+
+    /// Nothing is done any more in the trees that have their names again.
+    pub(super) fn seal(&mut self) {
+        for (at, id) in std::mem::take(&mut self.trees) {
+            steps::seal(self.job, &at, id);
+        }
+    }
+
+    /// It goes to the kept area, if it is still what was made.
+    fn created(&mut self, at: &Location, identity: &Identity) -> Result<()> {
+        let dir = self.open(at)?;
+        let stat = match Stat::at(&*dir, &at.name) {
+            // Somebody was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            stat => stat.during(Action::Stat, || at.path())?,
+        };
+        let allocated = self.unchanged(&dir, at, identity, &stat)?;
+        let identity = Identity { allocated, ..Identity::from(&stat) };
+        self.put_away(&dir, at, identity, stat.id)
+    }
+
+    fn put_away(&mut self, dir: &Arc<OwnedFd>, at: &Location, identity: Identity, id: Id) -> Result<()> {
+        self.touches(at, dir);
+        let Some(place) = self.job.kept.place(dir, &at.dir.path, &self.job.journal) else {
+            self.job.note(NoteKind::NotKept, None, || at.path());
+            let removed = remove::entry(dir, at.dir.path.to_path_buf(), &at.name, id, self.pool, &Arc::default());
+            return removed.map_err(|mut errors| {
+                let last = errors.pop().unwrap_or_else(|| changed(at.path()));
+                errors.into_iter().for_each(|error| self.job.fail(error));
+                last
+            });
+        };
+        let pending = self.job.journal.intend(&Step::Removed { at: at.clone(), kept: place.at.clone(), identity });
+        let taken = steps::rename(dir, &at.name, place.area(), &place.at.name, id);
+        steps::settle(self.job, pending, taken).during(Action::Rename, || at.path())?;
+        self.job.kept.add(identity.allocated);
+        Ok(())
+    }
+
+    /// What was made must be as it was left. Gives what it takes on the disk.
+    fn unchanged(&self, dir: &Arc<OwnedFd>, at: &Location, identity: &Identity, stat: &Stat) -> Result<u64> {
+        let file_system = &at.dir.file_system;
+        let time = self.sealed.get(at).copied();
+        if !stat.is_dir() {
+            let changed_at = time.unwrap_or(identity.changed);
+            let is_unchanged = Identity { changed: changed_at, ..*identity }.is_unchanged(stat, file_system);
+            return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
+        }
+        if !identity.is_same(stat, file_system) || identity.modified != stat.modified {
+            return Err(changed(at.path()));
+        }
+        unchanged::tree(dir, at, stat.id, time, self.otherwise, self.job, self.pool)
+    }
+
+    /// It comes back, to where it was.
+    fn removed(&mut self, at: &Location, kept: &Location, identity: &Identity) -> Result<()> {
+        let (dir, area) = (self.open(at)?, self.open_kept(kept)?);
+        let stat = self.kept(&area, kept, identity)?;
+        self.touches(at, &dir);
+        // The change time is that of the rename, which is still to come.
+        let step = Step::Created { at: at.clone(), identity: Identity { changed: Time::default(), ..*identity } };
+        let pending = self.job.journal.intend(&step);
+        let renamed = steps::rename(&area, &kept.name, &dir, &at.name, stat.id);
+        steps::settle(self.job, pending, renamed).during(Action::Rename, || at.path())?;
+        self.has_its_name(&dir, at, &stat);
+        Ok(())
+    }
+
+    /// An entry is back, and has a new change time.
+    fn has_its_name(&mut self, dir: &OwnedFd, at: &Location, stat: &Stat) {
+        if stat.is_dir() {
+            self.trees.push((at.clone(), stat.id));
+        } else if let Some(stat) = Stat::at(dir, &at.name).ok().filter(|stat| stat.links == 1) {
+            self.job.journal.did(&Step::Sealed { at: at.clone(), time: stat.changed });
+        }
+    }
+
+    /// The old file and the new one change places.
+    fn replaced(&mut self, at: &Location, new: &Identity, kept: &Location, old: &Identity) -> Result<()> {
+        let dir = self.open(at)?;
+        let stat = match Stat::at(&*dir, &at.name) {
+            // The new one is gone: the old one comes back all the same.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.removed(at, kept, old),
+            stat => stat.during(Action::Stat, || at.path())?,
+        };
+        if !new.is_unwritten(&stat, &at.dir.file_system) {
+            return Err(changed(at.path()));
+        }
+        let area = self.open_kept(kept)?;
+        let before = self.kept(&area, kept, old)?;
+        self.touches(at, &dir);
+        let step = Step::Replaced { at: at.clone(), new: *old, kept: kept.clone(), old: *new };
+        let pending = self.job.journal.intend(&step);
+        let exchanged = name::exchange(&*dir, &at.name, &*area, &kept.name);
+        let is_done = || Stat::at(&*dir, &at.name).is_ok_and(|now| now.id == before.id);
+        match exchanged {
+            Err(error) if steps::cannot_exchange(&error) => {
+                self.job.journal.undone(pending);
+                // One after the other: the place is empty for a moment, which the journal knows.
+                self.put_away(&dir, at, *new, stat.id)?;
+                self.removed(at, kept, old)
+            }
+            Err(error) if !is_done() => {
+                self.job.journal.undone(pending);
+                Err(error).during(Action::Rename, || at.path())
+            }
+            _ => {
+                let displaced = Stat::at(&*area, &kept.name).during(Action::Stat, || kept.path())?;
+                if displaced.id != stat.id {
+                    let back = name::exchange(&*dir, &at.name, &*area, &kept.name);
+                    self.job.journal.undone(pending);
+                    back.during(Action::Rename, || at.path())?;
+                    return Err(changed(at.path()));
+                }
+                self.job.journal.done(pending);
+                Ok(())
+            }
+        }
+    }
+
+    /// It goes home.
+    fn moved(&mut self, from: &Location, to: &Location, identity: &Identity) -> Result<()> {
+        let (home, away) = (self.open(from)?, self.open(to)?);
+        let stat = Stat::at(&*away, &to.name).during(Action::Stat, || to.path())?;
+        if !identity.is_same(&stat, &to.dir.file_system) {
+            return Err(changed(to.path()));
+        }
+        self.touches(from, &home);
+        self.touches(to, &away);
+        let step = Step::Moved { from: to.clone(), to: from.clone(), identity: *identity };
+        let pending = self.job.journal.intend(&step);
+        let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
+        let renamed = steps::settle(self.job, pending, renamed);
+        renamed.map_err(|error| Error::new(Action::Rename, to.path(), error).with_target(from.path()))
+    }
+
+    fn carried(&mut self, _from: &Location, to: &Location, _identity: &Identity) -> Result<()> {
+        Err(Error::new(Action::Undo, to.path(), io::ErrorKind::Unsupported))
+    }
+
+    /// What is in the kept area must be what was put there.
+    fn kept(&self, area: &OwnedFd, kept: &Location, identity: &Identity) -> Result<Stat> {
+        let stat = match Stat::at(area, &kept.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::new(Action::Undo, kept.path(), Refusal::NotKept));
+            }
+            stat => stat.during(Action::Stat, || kept.path())?,
+        };
+        let is_it = identity.is_unwritten(&stat, &kept.dir.file_system);
+        if is_it { Ok(stat) } else { Err(changed(kept.path())) }
+    }
+
+    fn touches(&mut self, at: &Location, dir: &OwnedFd) {
+        if self.touched.insert(Arc::clone(&at.dir.path)) {
+            if let Ok(stat) = Stat::of(dir) {
+                self.job.journal.did(&Step::Touched { dir: at.dir.clone(), modified: stat.modified });
+            }
+        }
+    }
+
+    fn open(&mut self, at: &Location) -> Result<Arc<OwnedFd>> {
+        self.dir(&at.dir).during(Action::Open, || &*at.dir.path)
+    }
+
+    fn open_kept(&mut self, kept: &Location) -> Result<Arc<OwnedFd>> {
+        self.dir(&kept.dir).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::new(Action::Undo, kept.path(), Refusal::NotKept),
+            _ => Error::new(Action::Open, &*kept.dir.path, error),
+        })
+    }
+
+    fn dir(&mut self, dir: &Dir) -> io::Result<Arc<OwnedFd>> {
+        if let Some(file) = self.dirs.get(&dir.path) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(steps::open_dir(dir)?);
+        if self.dirs.len() >= OPEN {
+            self.dirs.clear();
+        }
+        self.dirs.insert(Arc::clone(&dir.path), Arc::clone(&file));
+        Ok(file)
+    }
+}

@@ -1,0 +1,105 @@
+//! Steps of which a kill left the intention only: what is where tells whether they were made. What is not where it belongs
+//! is put there.
+
+use crate::journal::{Held, Identity, Location, Recorded, Step, Written};
+use crate::ops::steps;
+use crate::sys::name;
+use crate::sys::stat::Stat;
+use std::ffi::CString;
+use std::io;
+
+/// Finds out what became of each step, and records it.
+///
+/// # Errors
+/// Where something cannot be looked at, such as on a medium that is not there, the step stays open.
+pub(crate) fn settle(held: &mut Held) -> io::Result<()> {
+    let open: Vec<_> = held.journal.steps.iter().filter(|begun| !begun.is_done).cloned().collect();
+    let mut failed = None;
+    for begun in open {
+        match was_made(&begun.step, &held.journal) {
+            Ok(is_done) => {
+                held.settled(begun.number, is_done)?;
+                if is_done {
+                    held.journal
+                        .steps
+                        .iter_mut()
+                        .filter(|step| step.number == begun.number)
+                        .for_each(|step| step.is_done = true);
+                } else {
+                    held.journal.steps.retain(|step| step.number != begun.number);
+                }
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+fn was_made(step: &Step, journal: &Written) -> io::Result<bool> {
+    match step {
+        Step::Created { at, identity } => is_at(at, identity),
+        Step::Removed { at, kept, identity } => {
+            Ok(is_at(kept, identity)? || was_exchanged(at, kept, identity, journal)?)
+        }
+        Step::Moved { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
+        Step::Carried { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
+        Step::Replaced { at, new, kept, old } => replaced(at, new, kept, old, &journal.stages),
+        Step::Sealed { .. } | Step::Touched { .. } => Ok(true),
+    }
+}
+
+/// What was moved to the name of an old file was exchanged with it, and the old one has the source's name since.
+fn was_exchanged(at: &Location, kept: &Location, old: &Identity, journal: &Written) -> io::Result<bool> {
+    for begun in &journal.steps {
+        if let Step::Moved { from, to, identity } = &begun.step {
+            if to == at && is_at(to, identity)? && is_at(from, old)? {
+                rename(from, kept)?;
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The old file is under its own name, under the stage's, or in the kept area.
+fn replaced(at: &Location, new: &Identity, kept: &Location, old: &Identity, stages: &[Recorded]) -> io::Result<bool> {
+    if is_at(kept, old)? && !is_at(at, old)? {
+        if look(at)?.is_none() {
+            // Between the two renames of a file system that cannot exchange.
+            rename(kept, at)?;
+            return Ok(false);
+        }
+        return Ok(true);
+    }
+    if is_at(at, old)? || !is_at(at, new)? {
+        return Ok(false);
+    }
+    let stage = stages.iter().find(|stage| *stage.dir == *at.dir.path && stage.wanted == at.name);
+    let Some(stage) = stage else { return Ok(false) };
+    let staged = Location { dir: at.dir.clone(), name: CString::clone(&stage.name) };
+    if !is_at(&staged, old)? {
+        return Ok(false);
+    }
+    rename(&staged, kept)?;
+    Ok(true)
+}
+
+fn look(at: &Location) -> io::Result<Option<Stat>> {
+    let dir = match steps::open_dir(&at.dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        dir => dir?,
+    };
+    match Stat::at(&dir, &at.name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        stat => stat.map(Some),
+    }
+}
+
+fn is_at(at: &Location, identity: &Identity) -> io::Result<bool> {
+    Ok(look(at)?.is_some_and(|stat| identity.is_same(&stat, &at.dir.file_system)))
+}
+
+fn rename(from: &Location, to: &Location) -> io::Result<()> {
+    let (source, target) = (steps::open_dir(&from.dir)?, steps::open_dir(&to.dir)?);
+    name::rename_new(&source, &from.name, &target, &to.name)
+}
