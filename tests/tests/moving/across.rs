@@ -5,11 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use fileops::{NoteKind, OnConflict, Refusal};
-use fileops_tests::tree::{assert_tree, inode, make};
+use fileops_tests::tree::{inode, make};
 use fileops_tests::{Action, Fault, FaultFs, Knobs, Mount, Op, Options, Rich, Tree, alone, require_filesystem};
 use fileops_tests::{require_fuse, require_root, snapshot};
 
-use crate::{assert_arrived, complete, elsewhere, errnos, refusals, run, stages, uncached};
+use crate::{assert_arrived, assert_tree, complete, elsewhere, errnos, refusals, run, stages, uncached};
 
 #[test]
 fn a_tree_with_everything_arrives_as_the_same_tree() {

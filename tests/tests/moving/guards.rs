@@ -3,10 +3,10 @@
 use std::fs;
 
 use fileops::{Mounts, OnConflict, Refusal};
-use fileops_tests::tree::{assert_tree, make};
+use fileops_tests::tree::make;
 use fileops_tests::{Knobs, Mount, Tree, alone, require_fuse, require_root};
 
-use crate::{complete, elsewhere, errnos, names, refusals, run, uncached};
+use crate::{assert_tree, complete, elsewhere, errnos, names, refusals, run, uncached};
 
 const RULES: [OnConflict; 6] = [
     OnConflict::Fail,

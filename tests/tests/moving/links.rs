@@ -1,10 +1,10 @@
 //! Files with several names.
 
 use fileops::{OnConflict, Refusal};
-use fileops_tests::tree::{assert_tree, inode, make};
+use fileops_tests::tree::{inode, make};
 use fileops_tests::{Action, Fault, Op, Tree, alone, require_fuse, require_root};
 
-use crate::{complete, elsewhere, errnos, refusals, run, uncached};
+use crate::{assert_tree, complete, elsewhere, errnos, refusals, run, uncached};
 
 #[test]
 fn of_two_names_of_one_file_the_one_that_was_moved_to_stays() {

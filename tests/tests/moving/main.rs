@@ -157,3 +157,14 @@ fn names(dir: &Path) -> BTreeMap<String, u64> {
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), fileops_tests::tree::inode(entry.path())))
         .collect()
 }
+
+/// A directory has these entries and no others, but for what is kept for an undo, which goes.
+#[track_caller]
+fn assert_tree(root: &Path, entries: &str) {
+    for entry in fs::read_dir(root).expect("it can be listed").map(|entry| entry.expect("read")) {
+        if entry.file_name().as_bytes().starts_with(b".fileops-kept-") {
+            fs::remove_dir_all(entry.path()).expect("removed");
+        }
+    }
+    fileops_tests::tree::assert_tree(root, entries);
+}

@@ -4,10 +4,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use fileops::OnConflict;
-use fileops_tests::tree::{assert_tree, inode, make};
+use fileops_tests::tree::{inode, make};
 use fileops_tests::{Action, Fault, Op, Tree, alone, require_fuse, require_root};
 
-use crate::{complete, elsewhere, errnos, refusals, run, uncached};
+use crate::{assert_tree, complete, elsewhere, errnos, refusals, run, uncached};
 
 #[test]
 fn directories_merge_by_renaming_what_is_in_them() {

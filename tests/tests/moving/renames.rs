@@ -7,7 +7,7 @@ use fileops::{OnConflict, Outcome, Refusal};
 use fileops_tests::tree::{inode, make};
 use fileops_tests::{FaultFs, Op, Rich, Tree, alone, require_fuse, snapshot};
 
-use crate::{assert_arrived, complete, errnos, finish, refusals, run, uncached};
+use crate::{assert_arrived, assert_tree, complete, errnos, finish, refusals, run, uncached};
 
 #[test]
 fn a_tree_is_renamed_as_a_whole_and_counts_as_one_entry() {
@@ -30,7 +30,7 @@ fn a_rename_reads_and_writes_no_contents() {
     let report = run(fileops::move_to(["a", "b"].map(|name| fs.path().join(name)), fs.path().join("into")));
     assert!(report.is_complete(), "{report:?}");
     assert_eq!((fs.count(Op::Read), fs.count(Op::Write), fs.count(Op::Rename)), (0, 0, 2));
-    fileops_tests::tree::assert_tree(fs.backing(), "into/a/file#70000 into/a/sub/deep=y into/b#9000");
+    assert_tree(fs.backing(), "into/a/file#70000 into/a/sub/deep=y into/b#9000");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn where_nothing_can_be_exchanged_a_file_is_replaced_all_the_same() {
     make(fs.backing(), "a=new b=x dir/file=y into/a=old");
     let sources = ["a", "b", "dir"].map(|name| fs.path().join(name));
     complete(run(fileops::move_to(sources, fs.path().join("into")).on_conflict(OnConflict::Replace)));
-    fileops_tests::tree::assert_tree(fs.backing(), "into/a=new into/b=x into/dir/file=y");
+    assert_tree(fs.backing(), "into/a=new into/b=x into/dir/file=y");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use fileops_tests::tree::{assert_tree, make};
+use fileops_tests::tree::make;
 use fileops_tests::user::{give, variable};
 use fileops_tests::{Tree, alone, as_user, require_root, test_name, user_part};
 
-use crate::{elsewhere, errnos, run};
+use crate::{assert_tree, elsewhere, errnos, run};
 
 /// Moves FROM into INTO.
 macro_rules! moving_part {

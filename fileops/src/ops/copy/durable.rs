@@ -3,6 +3,7 @@
 
 use crate::control::lock;
 use crate::sys::data;
+use crate::sys::open::{self, Follow};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -34,6 +35,8 @@ impl Devices {
 /// Waits until the names in a directory are on the device, where the file system lets directories be asked for that.
 pub(super) fn sync_dir(dir: &OwnedFd) -> io::Result<()> {
     match data::sync(dir) {
+        // XFS says so of a directory, too, after it shut itself down because its device is gone; but then it opens nothing.
+        Ok(()) => open::dir(dir, c".", Follow::No).map(drop),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EBADF)) => Ok(()),
         Err(error) if crate::sys::is_unsupported(&error) => Ok(()),
         answer => answer,
