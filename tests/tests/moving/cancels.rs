@@ -66,7 +66,11 @@ fn at_every_request(is_source: bool, old: &str) {
         assert_eq!(errnos(&report), [], "{at}");
         let wrong = scene.check(&from_backing, &to_backing, report.is_complete());
         assert!(wrong.is_empty(), "{at}: {wrong:#?}");
-        assert_eq!((stages(&to_backing), journals()), (vec![], vec![]), "{at}");
+        // On a machine that is too busy to clean up in time that is said, and left to recovery.
+        if report.stuck.is_empty() {
+            assert_eq!((stages(&to_backing), journals()), (vec![], vec![]), "{at}");
+        }
+        journals().iter().for_each(|journal| fs::remove_file(journal).expect("removed"));
         // Nothing is at both places, unless it was there before.
         let (source, target) = (what_is(&from_backing), what_is(&to_backing));
         for (path, entry) in source.iter().filter(|(_, entry)| !entry.kind.is_dir()) {

@@ -7,7 +7,7 @@ use fileops_tests::tree::make;
 use fileops_tests::user::{give, variable};
 use fileops_tests::{Tree, alone, as_user, require_root, test_name, user_part};
 
-use crate::{assert_tree, elsewhere, errnos, run};
+use crate::{assert_tree, elsewhere, errnos};
 
 /// Moves FROM into INTO.
 macro_rules! moving_part {

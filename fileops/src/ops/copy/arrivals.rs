@@ -111,7 +111,8 @@ impl Copying {
         if is_last || moving.lands_each_root {
             self.land(worker, moving);
         }
-        if is_last {
+        // After a cancel what was not moved keeps the directories it is in.
+        if is_last && !worker.job().control.is_cancelled() {
             for dir in moving.departures.take_emptied() {
                 self.remove_merged(worker, &dir);
             }

@@ -7,8 +7,9 @@ use crate::operation::Job;
 use crate::ops::{remove, steps};
 use crate::pool::Pool;
 use crate::report::NoteKind;
-use crate::sys::name;
+use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat, Time};
+use crate::sys::{list, name};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -101,6 +102,11 @@ impl<'a> Inverse<'a> {
             let changed_at = time.unwrap_or(identity.changed);
             let is_unchanged = Identity { changed: changed_at, ..*identity }.is_unchanged(stat, file_system);
             return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
+        }
+        let is_empty = || open::dir(&**dir, &at.name, Follow::No).and_then(list::is_empty).unwrap_or(false);
+        if identity.is_same(stat, file_system) && is_empty() {
+            // Things came to it and went again.
+            return Ok(stat.allocated);
         }
         if !identity.is_same(stat, file_system) || identity.modified != stat.modified {
             return Err(changed(at.path()));
