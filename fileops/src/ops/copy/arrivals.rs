@@ -59,13 +59,15 @@ pub(super) struct Arrival {
     pub(super) copy: Copy,
 }
 
+pub(super) struct File {
+    pub(super) draft: Draft,
+    pub(super) spot: Spot,
+    pub(super) stat: Stat,
+    pub(super) is_durable: bool,
+}
+
 pub(super) enum Copy {
-    File {
-        draft: Draft,
-        spot: Spot,
-        stat: Stat,
-        is_durable: bool,
-    },
+    File(Box<File>),
     Tree {
         tree: Arc<Node<Place>>,
         staged: Arc<Staged>,
@@ -92,7 +94,7 @@ impl Copying {
     /// A copy is whole.
     pub(super) fn arrive(&self, worker: &mut Worker<Self>, moving: &Moving, arrival: Arrival) {
         // Others wait for the name of a file with several.
-        let is_awaited = matches!(&arrival.copy, Copy::File { stat, .. } if stat.links > 1);
+        let is_awaited = matches!(&arrival.copy, Copy::File(file) if file.stat.links > 1);
         moving.arrivals.under_way.fetch_add(1, Ordering::AcqRel);
         let waiting = {
             let mut waiting = lock(&moving.arrivals.waiting);
@@ -165,7 +167,7 @@ impl Copying {
             }
             let dir = Arc::clone(&arrival.dir);
             let group = match &arrival.copy {
-                Copy::File { stat, .. } if stat.links > 1 => Some(*stat),
+                Copy::File(file) if file.stat.links > 1 => Some(file.stat),
                 _ => None,
             };
             match self.land_one(worker, moving, arrival, &synced) {
@@ -219,7 +221,8 @@ impl Copying {
         let is_synced = answer.is_some();
         answer.transpose().during(Action::Sync, path)?;
         let (name, tree, goes) = match copy {
-            Copy::File { draft, spot, stat, is_durable } => {
+            Copy::File(file) => {
+                let File { draft, spot, stat, is_durable } = *file;
                 let is_durable = is_durable || is_synced || !stat.is_file();
                 let name = self.land_file(worker, &dir, &source_name, (draft, is_durable), spot, &stat)?;
                 (name, None, true)

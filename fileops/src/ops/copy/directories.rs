@@ -36,7 +36,7 @@ impl Copying {
         let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         let target = self.target_dir()?;
         match target.above.contains(&entry.stat(&source).during(Action::Stat, path)?.id) {
-            true => Err(self.into_itself(path(), &target)),
+            true => Err(self.goes_into_itself(path(), &target)),
             false => Ok(()),
         }
     }
@@ -297,7 +297,7 @@ impl Copying {
         if is_made_writable { mode | 0o200 } else { mode }
     }
 
-    pub(super) fn into_itself(&self, path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
+    pub(super) fn goes_into_itself(&self, path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
         Error::new(self.action(), path, Refusal::IntoItself).with_target(&target.path).into()
     }
 

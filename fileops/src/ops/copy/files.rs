@@ -298,7 +298,8 @@ impl Copying {
             moving.departures.copied(dir, source_name, stat);
             if !dir.data.is_fresh() {
                 let (dir, source_name) = (Arc::clone(dir), source_name.to_owned());
-                let copy = arrivals::Copy::File { draft, spot, stat: *stat, is_durable };
+                let file = arrivals::File { draft, spot, stat: *stat, is_durable };
+                let copy = arrivals::Copy::File(Box::new(file));
                 self.arrive(worker, moving, Arrival { dir, source_name, copy });
                 return Ok(());
             }

@@ -80,7 +80,7 @@ impl Copying {
             return Ok(Root::Entry(node, name));
         }
         if target.above.contains(&stat.id) {
-            return Err(self.into_itself(path, &target));
+            return Err(self.goes_into_itself(path, &target));
         }
         lock(&self.merged).push(target.stat.id);
         Ok(Root::Contents(node))
