@@ -3,27 +3,28 @@
 use crate::args::{CopyArgs, ShortageRule, TransferArgs};
 use crate::bar::Goal;
 use crate::destination::Destination;
-use crate::messages;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Undoable};
+use crate::{messages, questions};
+use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Undoable, Verify};
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
-    let CopyArgs { sources, destination, transfer, .. } = &args;
-    let copy = match Destination::of(sources, destination, args.no_target_directory) {
-        Ok(Destination::Into) => fileops::copy(sources, destination),
-        Ok(Destination::Name) => fileops::copy_as(&sources[0], destination),
+    let copy = match begun(&args).and_then(|copy| with_options(copy, &args.transfer)) {
+        Ok(copy) => copy,
         Err(complaint) => {
             complain(&format!("fileops: {complaint}\nTry 'fileops copy --help'."));
             return Exit::Usage;
         }
     };
-    let copy = with_options(copy, transfer)
+    let copy = copy
         .on_cancel(if args.keep_finished { OnCancel::KeepFinished } else { OnCancel::RemoveNewTrees })
-        .links(if args.follow { Links::Follow } else { Links::Keep });
-    let mut out = Out::default();
-    let watch = Watch::new(&transfer.view, Goal::Total, Some(destination.clone()));
+        .links(if args.follow { Links::Follow } else { Links::Keep })
+        .verify(if args.verify { Verify::Contents } else { Verify::Nothing })
+        .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted });
+    let copy = if args.durable { copy.durability(Durability::Device) } else { copy };
+    let (mut out, transfer) = (Out::default(), &args.transfer);
+    let watch = Watch::new(&transfer.view, Goal::Total, Some(args.destination.clone()));
     let report = watch.follow(|| copy.start(), &mut out);
     let exit = outcome::tell(&report, transfer.view.json, &mut out);
     if exit == Exit::Done && transfer.wants_summary() {
@@ -32,16 +33,26 @@ pub(crate) fn run(args: CopyArgs) -> Exit {
     outcome::settle(exit, &out)
 }
 
-fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
+fn begun(args: &CopyArgs) -> Result<Copy, String> {
+    let (sources, dst) = (&args.sources, &args.destination);
+    Ok(match Destination::of(sources, dst, args.no_target_directory)? {
+        Destination::Into => fileops::copy(sources, dst),
+        Destination::Name => fileops::copy_as(&sources[0], dst),
+    })
+}
+
+fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
     let copy = copy
-        .on_conflict(args.on_conflict.into())
+        .on_conflict(questions::conflict_rule(args.on_conflict, args.view.json)?)
+        .on_error(questions::error_rule(&args.view)?)
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
+        .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
         .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
-    match args.view.jobs {
+    Ok(match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),
         None => copy,
-    }
+    })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod delete;
+mod each;
 pub(crate) mod measure;
 pub(crate) mod recover;
 pub(crate) mod relocate;
@@ -9,4 +10,5 @@ pub(crate) mod remove;
 mod renaming;
 mod source;
 pub(crate) mod steps;
+pub(crate) mod trash;
 pub(crate) mod undo;

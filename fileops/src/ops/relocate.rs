@@ -1,11 +1,12 @@
 //! Moving: the options. What is done is a copy's walk (`copy`) that renames wherever it can (`copy/moving`).
 
-use super::copy::{self, Destination, Names, Options, ReadOnlyDirs};
+use super::copy::{self, Destination, Durability, Names, Options, ReadOnlyDirs, Resume};
 use super::delete::Mounts;
-use crate::conflict::{OnConflict, Undoable};
+use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::engine::Workers;
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
+use crate::question::OnError;
 use crate::report::Report;
 use crate::schedule::{Effort, Uses};
 use crate::sys::mount;
@@ -60,13 +61,33 @@ pub struct Move {
 
 impl Move {
     fn new(sources: Vec<PathBuf>, destination: Destination) -> Move {
-        let options = Options { moves: Some(Mounts::default()), ..Options::default() };
+        // What is copied is made durable in a way of its own, before its source goes.
+        let (durability, resume) = (Some(Durability::Cached), Resume::Never);
+        let options = Options { moves: Some(Mounts::default()), durability, resume, ..Options::default() };
         Move { sources, destination, options, pool: None }
     }
 
     /// What happens where a target exists already; default [`OnConflict::Fail`].
     pub fn on_conflict(mut self, rule: OnConflict) -> Move {
         self.options.on_conflict = rule;
+        self
+    }
+
+    /// Whether directories that exist are merged with at once, where conflicts are asked; default [`Merges::Silent`].
+    pub fn merges(mut self, merges: Merges) -> Move {
+        self.options.merges = merges;
+        self
+    }
+
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Move {
+        self.options.on_error = rule;
+        self
+    }
+
+    /// Moves no more than so many bytes of contents a second, where they have to be copied. Default `None`, no limit.
+    pub fn bandwidth(mut self, bytes_per_second: Option<u64>) -> Move {
+        self.options.bandwidth = bytes_per_second;
         self
     }
 
@@ -122,7 +143,8 @@ impl Move {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
-        let job = Job::new("move", options.on_shortage);
+        let job = Job::with_rules("move", options.on_shortage, options.on_error);
+        job.bandwidth.set(options.bandwidth);
         let uses = uses(&sources, &destination);
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
             copy::run(sources, destination, options, &job, &pool)

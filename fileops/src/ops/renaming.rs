@@ -122,12 +122,12 @@ fn rename_over(from: At<'_>, to: At<'_>, stat: &Stat, place: Option<&kept::Place
 pub(super) fn remove(at: At<'_>, stat: &Stat, place: Option<&kept::Place>) -> io::Result<Displaced> {
     let remove = || if stat.is_dir() { name::rmdir(at.0, at.1) } else { name::unlink(at.0, at.1) };
     let Some(place) = place else { return remove().map(|()| Displaced::Gone(None)) };
-    if stat.is_dir() && !is_empty(at)? {
+    if stat.is_dir() && !list::is_empty(at.0, at.1) {
         return Err(io::Error::from_raw_os_error(libc::ENOTEMPTY));
     }
     match rename(at, (place.area(), &place.at.name), stat) {
         // Something may have come to it since.
-        Ok(()) if stat.is_dir() && !is_empty((place.area(), &place.at.name)).unwrap_or(true) => {
+        Ok(()) if stat.is_dir() && !list::is_empty(place.area(), &place.at.name) => {
             rename((place.area(), &place.at.name), at, stat)?;
             Err(io::Error::from_raw_os_error(libc::ENOTEMPTY))
         }
@@ -135,10 +135,6 @@ pub(super) fn remove(at: At<'_>, stat: &Stat, place: Option<&kept::Place>) -> io
         Err(error) if may_be_done(&error) => Err(error),
         Err(error) => remove().map(|()| Displaced::Gone(Some(error))),
     }
-}
-
-fn is_empty(at: At<'_>) -> io::Result<bool> {
-    list::is_empty(open::dir(at.0, at.1, Follow::No)?)
 }
 
 /// Makes a call that renames, once: its reply can be lost, and an interrupted one may have been made. `exchanged` is what
@@ -243,10 +239,5 @@ pub(super) fn respell(dir: &OwnedFd, name: &CStr, between: &CStr, wanted: &CStr,
 pub(super) fn is_mount_point(dir: &OwnedFd, name: &CStr) -> bool {
     let found = name::handle(dir, name, Follow::No).and_then(Stat::of_dir);
     let around = Stat::of_dir(dir);
-    matches!((found, around), (Ok(found), Ok(around)) if mount_of(&found) != mount_of(&around))
-}
-
-/// Which mount something is on, and where the kernel does not tell (before Linux 5.8) which device.
-pub(super) fn mount_of(stat: &Stat) -> (u64, u64) {
-    (stat.mount, if stat.mount == 0 { stat.id.dev } else { 0 })
+    matches!((found, around), (Ok(found), Ok(around)) if found.on_mount() != around.on_mount())
 }

@@ -76,13 +76,6 @@ pub(crate) fn next(dir: impl AsFd, space: &mut [MaybeUninit<u8>], batch: &mut Ba
     }
 }
 
-/// Whether nothing is in a directory that was just opened.
-pub(crate) fn is_empty(dir: impl AsFd) -> io::Result<bool> {
-    let (mut space, mut batch) = (vec![MaybeUninit::uninit(); LIST_BYTES], Batch::default());
-    next(dir, &mut space, &mut batch)?;
-    Ok(batch.len() == 0)
-}
-
 /// The inode numbers that a directory's own list gives two names: what the kernel remembers of a name on a network or FUSE
 /// file system may be older than that.
 pub(crate) fn inodes(dir: impl AsFd, names: [&CStr; 2]) -> io::Result<[Option<u64>; 2]> {
@@ -99,4 +92,14 @@ pub(crate) fn inodes(dir: impl AsFd, names: [&CStr; 2]) -> io::Result<[Option<u6
         }
     }
     Ok(found)
+}
+
+/// Whether a name is a directory with nothing in it, as far as that can be seen.
+pub(crate) fn is_empty(dir: impl AsFd, name: &CStr) -> bool {
+    let mut batch = Batch::default();
+    let listed = super::open::dir(dir, name, super::open::Follow::No).and_then(|file| {
+        let mut space = vec![MaybeUninit::uninit(); LIST_BYTES];
+        next(&file, &mut space, &mut batch)
+    });
+    listed.is_ok() && batch.len() == 0
 }

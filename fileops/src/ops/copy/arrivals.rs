@@ -2,15 +2,16 @@
 //! final name, the directory with that name is made durable too, and only after that the sources may go.
 
 use super::Copying;
-use super::departures::{Departure, Until};
-use super::durable;
+use super::departures::{Departure, Going, Until};
 use super::moving::Moving;
 use super::place::{Draft, Place, Spot, Staged};
 use super::replace::{self, Replacement};
+use super::settling::sync_dir;
 use crate::control::lock;
 use crate::engine::{End, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::journal::{Identity, Location, Pending, Step};
+use crate::progress::add;
 use crate::sys::data;
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
@@ -36,14 +37,21 @@ pub(super) struct Arrivals {
     /// Those that wait, and those that are about to get their names.
     under_way: AtomicUsize,
     roots_left: AtomicUsize,
+    /// Trees that had their names before all of them was done.
+    at_last: Mutex<Vec<Arc<Node<Place>>>>,
     next: Mutex<Instant>,
 }
 
 impl Arrivals {
     pub(super) fn new(roots: usize) -> Arrivals {
-        let (waiting, under_way) = Default::default();
+        let (waiting, under_way, at_last) = Default::default();
         let next = Mutex::new(Instant::now() + LONGEST);
-        Arrivals { waiting, under_way, roots_left: AtomicUsize::new(roots), next }
+        Arrivals { waiting, under_way, roots_left: AtomicUsize::new(roots), at_last, next }
+    }
+
+    /// The source of a tree that others see already goes when everything else has.
+    pub(super) fn goes_at_last(&self, tree: &Arc<Node<Place>>) {
+        lock(&self.at_last).push(Arc::clone(tree));
     }
 
     pub(super) fn take(&self) -> Vec<Arrival> {
@@ -59,10 +67,26 @@ pub(super) struct Arrival {
     pub(super) copy: Copy,
 }
 
+impl Arrival {
+    pub(super) fn file(dir: &Arc<Node<Place>>, source_name: &CStr, file: File) -> Arrival {
+        let (dir, source_name) = (Arc::clone(dir), source_name.to_owned());
+        Arrival { dir, source_name, copy: Copy::File(Box::new(file)) }
+    }
+
+    pub(super) fn tree(tree: &Arc<Node<Place>>, copy: Copy) -> Arrival {
+        let dir = Arc::clone(tree.parent().expect("a stage is in a directory"));
+        let source_name = tree.side(End::Source).expect("every directory has a source").name().to_owned();
+        Arrival { dir, source_name, copy }
+    }
+}
+
 pub(super) struct File {
     pub(super) draft: Draft,
     pub(super) spot: Spot,
+    /// As it is counted.
     pub(super) stat: Stat,
+    /// As it was read.
+    pub(super) read: Stat,
     pub(super) is_durable: bool,
 }
 
@@ -83,7 +107,7 @@ struct Landed {
     source_name: CString,
     /// At the target.
     name: CString,
-    tree: Option<Arc<Node<Place>>>,
+    gone: Going,
     goes: bool,
 }
 
@@ -115,9 +139,49 @@ impl Copying {
         }
         // After a cancel what was not moved keeps the directories it is in.
         if is_last && !worker.job().control.is_cancelled() {
+            self.let_go_at_last(worker, moving);
             for dir in moving.departures.take_emptied() {
                 self.remove_merged(worker, &dir);
             }
+        }
+    }
+
+    fn let_go_at_last(&self, worker: &mut Worker<Self>, moving: &Moving) {
+        let mut landed = Vec::new();
+        for tree in std::mem::take(&mut *lock(&moving.arrivals.at_last)) {
+            let (Some(dir), Some(from), Some(to)) = (tree.parent(), tree.side(End::Source), tree.side(End::Target))
+            else {
+                continue;
+            };
+            match worker.descriptor(dir, End::Target) {
+                Ok(target) => landed.push(Landed {
+                    dir: Arc::clone(dir),
+                    target,
+                    source_name: from.name().to_owned(),
+                    name: to.name().to_owned(),
+                    gone: Going::Tree(tree.stat().id),
+                    goes: true,
+                }),
+                Err(error) => fail(worker, dir, Error::new(Action::Open, dir.path(End::Target), error).into()),
+            }
+        }
+        self.let_go(worker, moving, landed);
+    }
+
+    /// All that can be done now is done, and somebody is asked about the rest.
+    pub(super) fn land_now(&self, worker: &mut Worker<Self>) {
+        if let Some(moving) = &self.moving {
+            self.land(worker, moving);
+        }
+    }
+
+    /// A tree has its name, and is in its place.
+    fn tree_done(&self, worker: &Worker<Self>, tree: &Node<Place>) {
+        tree.data.is_public.store(true, Ordering::Release);
+        self.is_settled(tree);
+        if !tree.data.was_counted.swap(true, Ordering::Relaxed) {
+            add(&worker.counters.entries, 1);
+            add(&worker.counters.directories, 1);
         }
     }
 
@@ -198,13 +262,23 @@ impl Copying {
         }
         devices.retain(|_, (_, weight)| *weight > SYNC_ONE_BY_ONE);
         let sync = |(device, (dir, _)): (u64, (Arc<OwnedFd>, usize))| {
-            // The one that was opened first of all knows of every error.
-            let first = self.target.get().filter(|target| target.stat.id.dev == device);
-            let dir = first.map_or(&dir, |target| &target.file);
-            let answer = moving.devices.sync(dir, device);
+            let answer = self.sync_device(moving, device, &dir);
             (device, answer.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO)))
         };
         devices.into_iter().map(sync).collect()
+    }
+
+    /// Waits until everything on a file system is on its device. After an error no other answer is believed: the kernel
+    /// tells of it once.
+    fn sync_device(&self, moving: &Moving, device: u64, dir: &Arc<OwnedFd>) -> io::Result<()> {
+        if let Err(error) = self.sync_all(device, dir) {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            lock(&moving.broken).entry(device).or_insert(errno);
+        }
+        match lock(&moving.broken).get(&device) {
+            Some(&errno) => Err(io::Error::from_raw_os_error(errno)),
+            None => Ok(()),
+        }
     }
 
     fn land_one(&self, worker: &mut Worker<Self>, moving: &Moving, arrival: Arrival, synced: &Synced) -> Visit<Landed> {
@@ -215,30 +289,32 @@ impl Copying {
         let is_tree = matches!(copy, Copy::Tree { .. });
         let answer = match synced.get(&device) {
             Some(answer) => Some(answer.map_err(io::Error::from_raw_os_error)),
-            None if is_tree && dir.data.route().target.syncs_at_once() => Some(moving.devices.sync(&target, device)),
+            None if is_tree && dir.data.route().target.syncs_at_once() => {
+                Some(self.sync_device(moving, device, &target))
+            }
             None => None,
         };
         let is_synced = answer.is_some();
         answer.transpose().during(Action::Sync, path)?;
-        let (name, tree, goes) = match copy {
+        let (name, gone, goes) = match copy {
             Copy::File(file) => {
-                let File { draft, spot, stat, is_durable } = *file;
+                let File { draft, spot, stat, read, is_durable } = *file;
                 let is_durable = is_durable || is_synced || !stat.is_file();
                 let name = self.land_file(worker, &dir, &source_name, (draft, is_durable), spot, &stat)?;
-                (name, None, true)
+                (name, Going::File(Box::new(read)), true)
             }
             Copy::Tree { tree, staged, goes } => {
                 if !is_synced {
                     let stage = open::dir(&*staged.dir, staged.name(), Follow::No);
-                    stage.and_then(|stage| durable::sync_dir(&stage)).during(Action::Sync, || staged.shown())?;
+                    stage.and_then(|stage| sync_dir(&stage)).during(Action::Sync, || staged.shown())?;
                 }
                 self.publish_dir(&tree, &staged)?;
-                self.tree_done(worker);
+                self.tree_done(worker, &tree);
                 let side = tree.side(End::Target).expect("a copy has a target");
-                (side.name().to_owned(), Some(tree), goes)
+                (side.name().to_owned(), Going::Tree(tree.stat().id), goes)
             }
         };
-        Ok(Landed { dir, target, source_name, name, tree, goes })
+        Ok(Landed { dir, target, source_name, name, gone, goes })
     }
 
     fn land_file(
@@ -260,8 +336,15 @@ impl Copying {
         let name = match &spot {
             Spot::Replace(name, old) => {
                 let source = dir.path_of(End::Source, source_name);
-                let mut replacement =
-                    Replacement { draft, name: name.clone(), old: *old, source, stat: *stat, is_durable: true };
+                let mut replacement = Replacement {
+                    draft,
+                    name: name.clone(),
+                    old: *old,
+                    source,
+                    source_name: source_name.to_owned(),
+                    stat: *stat,
+                    is_durable: true,
+                };
                 replace::replace(&mut replacement, true).during(Action::Rename, path)?;
                 name.clone()
             }
@@ -275,17 +358,16 @@ impl Copying {
     fn let_go(&self, worker: &mut Worker<Self>, moving: &Moving, landed: Vec<Landed>) {
         let mut synced: HashMap<*const OwnedFd, Result<(), i32>> = HashMap::new();
         let mut going = Vec::with_capacity(landed.len());
-        for Landed { dir, target, source_name, name, tree, goes } in landed {
-            let sync = || durable::sync_dir(&target).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
+        for Landed { dir, target, source_name, name, gone, goes } in landed {
+            let sync = || sync_dir(&*target).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
             let answer = *synced.entry(Arc::as_ptr(&target)).or_insert_with(sync);
             let answer = answer.map_err(io::Error::from_raw_os_error).during(Action::Sync, || dir.path(End::Target));
             let file = answer
                 .and_then(|()| worker.descriptor(&dir, End::Source).during(Action::Open, || dir.path(End::Source)));
             match file {
                 Ok(file) if goes => {
-                    let tree = tree.map(|tree| tree.stat().id);
                     let carried = self.record(worker, &dir, (&file, &source_name), (&target, &name));
-                    going.push(Departure { dir, file, name: source_name, tree, carried });
+                    going.push(Departure { dir, file, name: source_name, gone, carried });
                 }
                 Ok(_) => dir.data.old.keep(),
                 Err(error) => fail(worker, &dir, error.into()),

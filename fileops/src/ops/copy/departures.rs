@@ -37,10 +37,17 @@ pub(super) struct Departure {
     pub(super) dir: Arc<Node<Place>>,
     pub(super) file: Arc<OwnedFd>,
     pub(super) name: CString,
-    /// Which directory it is, if it is one.
-    pub(super) tree: Option<Id>,
+    pub(super) gone: Going,
     /// Its record.
     pub(super) carried: Option<Pending>,
+}
+
+/// What may go.
+pub(super) enum Going {
+    /// A file, or whatever is no directory, as it was read.
+    File(Box<Stat>),
+    /// A directory, with what was copied of it.
+    Tree(Id),
 }
 
 impl Departures {
@@ -56,13 +63,13 @@ impl Departures {
         let stop = (until == Until::Cancelled).then(|| Arc::clone(job));
         let is_over = || stop.as_ref().is_some_and(|job| job.control.is_cancelled());
         for departure in going {
-            let is_gone = match departure.tree {
+            let is_gone = match departure.gone {
                 _ if is_over() => false,
-                None => {
-                    self.remove_file(job, &departure);
+                Going::File(ref read) => {
+                    self.remove_file(job, &departure, read);
                     true
                 }
-                Some(id) => {
+                Going::Tree(id) => {
                     self.remove_tree(job, pool, mounts, &departure, id, stop.clone());
                     let is_there = |stat: Stat| stat.id == id;
                     !is_over() || !Stat::at(&*departure.file, &departure.name).is_ok_and(is_there)
@@ -101,17 +108,16 @@ impl Departures {
         }
     }
 
-    fn remove_file(&self, job: &Job, departure: &Departure) {
+    fn remove_file(&self, job: &Job, departure: &Departure, read: &Stat) {
         let path = || departure.dir.path_of(End::Source, &departure.name);
         let stat = match Stat::at(&*departure.file, &departure.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             stat => stat,
         };
         let removed = stat.during(Action::Stat, path).and_then(|stat| {
-            let known = Stat::of(&*departure.file).map(|dir| self.copied.knows(dir.id, &departure.name, &stat));
-            match known.during(Action::Stat, path)? {
-                Some(true) => name::unlink(&*departure.file, &departure.name).during(Action::Remove, path),
-                _ => Err(Error::new(Action::Remove, path(), Refusal::Changed)),
+            match self.copied.is_as_read(&Version::of(read), &stat) && stat.id == read.id && !stat.is_dir() {
+                true => name::unlink(&*departure.file, &departure.name).during(Action::Remove, path),
+                false => Err(Error::new(Action::Remove, path(), Refusal::Changed)),
             }
         });
         match removed {
@@ -222,9 +228,13 @@ impl Copied {
         let key = self.key(dir, name, now.id);
         let entries = lock(&self.entries);
         let then = entries.get(&key)?;
+        Some(now.is_dir() || self.is_as_read(then, now))
+    }
+
+    fn is_as_read(&self, then: &Version, now: &Stat) -> bool {
         let Version { size, modified, changed } = Version::of(now);
         let is_unwritten = then.size == size && then.modified == modified;
-        Some(now.is_dir() || is_unwritten && (then.changed == changed || lock(&self.groups).contains_key(&now.id)))
+        is_unwritten && (then.changed == changed || lock(&self.groups).contains_key(&now.id))
     }
 }
 

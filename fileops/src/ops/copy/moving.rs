@@ -6,7 +6,6 @@ use super::Copying;
 use super::arrivals::Arrivals;
 use super::departures::Departures;
 use super::directories::RENAMES;
-use super::durable::Devices;
 use super::names;
 use super::place::{Place, Spot};
 use crate::conflict::OnConflict;
@@ -21,11 +20,12 @@ use crate::progress::add;
 use crate::report::NoteKind;
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 /// What a move knows beyond a copy.
 pub(super) struct Moving {
@@ -34,7 +34,8 @@ pub(super) struct Moving {
     pub(super) arrivals: Arrivals,
     /// What was copied, and what has to go.
     pub(super) departures: Departures,
-    pub(super) devices: Devices,
+    /// Devices that could not write something, which the kernel tells once; and what it told.
+    pub(super) broken: Mutex<HashMap<u64, i32>>,
     /// Several sources become one: each is in its place before the next is begun.
     pub(super) lands_each_root: bool,
     /// Something was renamed: what is still to come needs no room that could be counted.
@@ -43,8 +44,8 @@ pub(super) struct Moving {
 
 impl Moving {
     pub(super) fn new(mounts: Mounts, roots: usize, lands_each_root: bool) -> Moving {
-        let (departures, devices, has_renamed) = Default::default();
-        Moving { mounts, arrivals: Arrivals::new(roots), departures, devices, lands_each_root, has_renamed }
+        let (departures, broken, has_renamed) = Default::default();
+        Moving { mounts, arrivals: Arrivals::new(roots), departures, broken, lands_each_root, has_renamed }
     }
 }
 
@@ -102,7 +103,7 @@ impl Copying {
         let Some(above) = dir.parent().filter(|_| self.stays()) else { return Ok(()) };
         let around = if above.parent().is_none() { above.data.old.top.get() } else { Some(above.stat()) };
         match around {
-            Some(around) if renaming::mount_of(around) != renaming::mount_of(dir.stat()) => {
+            Some(around) if around.on_mount() != dir.stat().on_mount() => {
                 Err(Error::new(Action::Move, dir.path(End::Source), Refusal::MountPoint).into())
             }
             _ => Ok(()),
@@ -180,7 +181,7 @@ impl Copying {
 
     fn rename_to(&self, worker: &mut Worker<Self>, trip: &Trip<'_>, name: &CStr) -> Visit<Renamed> {
         worker.job().checkpoint()?;
-        self.touch(trip);
+        self.record_dirs(trip);
         match renaming::rename((&trip.from, trip.entry.name), (&trip.to, name), &trip.stat) {
             Ok(()) => {
                 self.moved(worker, trip, name);
@@ -205,7 +206,7 @@ impl Copying {
     /// Renames to a name that an old file has, which must still be the one that was seen there.
     fn rename_over(&self, worker: &mut Worker<Self>, trip: &Trip<'_>, name: &CStr, old: &Stat) -> Visit<Renamed> {
         worker.job().checkpoint()?;
-        self.touch(trip);
+        self.record_dirs(trip);
         let job = worker.job();
         let place = self.place_for(job, trip.entry.dir, End::Target, &trip.to, name);
         let records = place.as_ref().map(|place| {
@@ -281,7 +282,7 @@ impl Copying {
     }
 
     /// Both directories are about to change.
-    fn touch(&self, trip: &Trip<'_>) {
+    fn record_dirs(&self, trip: &Trip<'_>) {
         self.ledger.touches_source(trip.entry.dir, &trip.from);
         self.ledger.touches(trip.entry.dir, &trip.to);
     }
@@ -310,7 +311,7 @@ impl Copying {
             return self.respell(worker, trip, wanted, same);
         }
         match self.options.on_conflict {
-            OnConflict::Fail => Err(same.into()),
+            OnConflict::Fail | OnConflict::Ask => Err(same.into()),
             OnConflict::Rename => {
                 let name = self.free_name(&trip.to, wanted).during(Action::Stat, || trip.target(wanted))?;
                 match self.rename_to(worker, trip, &name)? {
@@ -320,7 +321,7 @@ impl Copying {
             }
             OnConflict::Replace => {
                 // As mv(1) does: rename(2) would leave both names.
-                self.touch(trip);
+                self.record_dirs(trip);
                 let removed = self.remove(worker.job(), trip.entry.dir, (&trip.from, trip.entry.name), &trip.stat);
                 removed.during(Action::Remove, || trip.source())?;
                 self.count_moved(worker, trip);
@@ -335,7 +336,7 @@ impl Copying {
         match renaming::spelling((&trip.from, trip.entry.name), (&trip.to, wanted)) {
             Ok(Spelling::Folded) => {
                 let between = self.free_name(&trip.from, wanted).during(Action::Stat, || trip.target(wanted))?;
-                self.touch(trip);
+                self.record_dirs(trip);
                 let respelled = renaming::respell(&trip.from, trip.entry.name, &between, wanted, &trip.stat);
                 respelled.map_err(|error| trip.error(wanted, error))?;
                 self.moved(worker, trip, wanted);

@@ -7,7 +7,6 @@ use crate::operation::Job;
 use crate::ops::{remove, steps};
 use crate::pool::Pool;
 use crate::report::NoteKind;
-use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat, Time};
 use crate::sys::{list, name};
 use std::collections::{HashMap, HashSet};
@@ -103,12 +102,9 @@ impl<'a> Inverse<'a> {
             let is_unchanged = Identity { changed: changed_at, ..*identity }.is_unchanged(stat, file_system);
             return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
         }
-        let is_empty = || open::dir(&**dir, &at.name, Follow::No).and_then(list::is_empty).unwrap_or(false);
-        if identity.is_same(stat, file_system) && is_empty() {
-            // Things came to it and went again.
-            return Ok(stat.allocated);
-        }
-        if !identity.is_same(stat, file_system) || identity.modified != stat.modified {
+        // An empty one has nothing to lose: what was in it may just have gone home.
+        let is_as_left = || identity.modified == stat.modified || list::is_empty(&**dir, &at.name);
+        if !identity.is_same(stat, file_system) || !is_as_left() {
             return Err(changed(at.path()));
         }
         unchanged::tree(dir, at, stat.id, time, self.otherwise, self.job, self.pool)

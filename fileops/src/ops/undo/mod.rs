@@ -18,6 +18,7 @@ use crate::ops::{recover, steps};
 use crate::pool::Pool;
 use crate::progress::add;
 use crate::report::{Outcome, Report};
+use crate::schedule::Uses;
 use crate::sys::stat::{Stat, Time};
 use inverse::Inverse;
 use std::collections::HashSet;
@@ -85,7 +86,7 @@ impl Undo {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (id, is_redo) = (self.id, self.is_redo);
         let job = Job::new(if is_redo { "redo" } else { "undo" }, OnShortage::Warn);
-        Operation::start(&pool.clone(), job, move |job| {
+        Operation::start_in_turn(&pool.clone(), job, Uses::names(), move |job| {
             if let Err(error) = run(&id, is_redo, &job, &pool) {
                 job.fail(error);
             }
