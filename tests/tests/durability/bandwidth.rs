@@ -16,7 +16,7 @@ fn a_limit_holds_for_large_and_small_files_alike() {
     let report = finish(fileops::copy([source.path("top")], into.root()).bandwidth(Some(3_000_000)).start());
     let seconds = begun.elapsed().as_secs_f64();
     assert!(report.is_complete());
-    assert_same_tree(&source.path("top"), &into.path("top"));
+    assert_same_tree(source.path("top"), into.path("top"));
     let rate = 6_100_000.0 / seconds;
     println!("seen: {rate:.0} bytes a second of 3000000");
     // Above by no more than a tenth; below only where the machine is too busy to copy so fast.
@@ -37,7 +37,7 @@ fn a_limit_can_be_changed_and_taken_away_on_the_way() {
     assert!((200_000..4_000_000).contains(&done), "{done}");
     operation.set_bandwidth(None);
     assert!(finish(operation).is_complete());
-    assert_same_tree(&source.path("a"), &into.path("a"));
+    assert_same_tree(source.path("a"), into.path("a"));
 }
 
 #[test]

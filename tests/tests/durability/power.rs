@@ -18,7 +18,7 @@ fn survives(mount: &Mount) {
     assert!(finish(copy.start()).is_complete());
     mount.fail_power().expect("the power fails, and comes back");
     for name in ["top", "single", "large", "old"] {
-        assert_same_tree(&source.path(name), &mount.path().join(Path::new(name)));
+        assert_same_tree(source.path(name), mount.path().join(Path::new(name)));
     }
 }
 

@@ -100,7 +100,7 @@ fn a_large_file_goes_on_where_it_was_killed() {
         println!("seen: killed at {percent} %, {:.0} % there, {:.0} % written", 100.0 * resumed, 100.0 * written);
         assert!(written <= 1.05 - percent as f64 / 100.0, "{percent}: {written}");
         assert!(resumed >= percent as f64 / 100.0 - 0.05, "{percent}: {resumed}");
-        assert_same_tree(&from, &into.path("large"));
+        assert_same_tree(&from, into.path("large"));
         nothing_is_left(into.root());
     }
 }
@@ -118,7 +118,7 @@ fn a_tree_goes_on_where_it_was_killed() {
         assert!(report.is_complete(), "{report:?}");
         println!("seen: killed at {percent} %, {:.0} % written", 100.0 * written);
         assert!(written <= 1.05 - percent as f64 / 100.0, "{percent}: {written}");
-        assert_same_tree(&from, &into.path("top"));
+        assert_same_tree(&from, into.path("top"));
         nothing_is_left(into.root());
     }
 }
@@ -134,7 +134,7 @@ fn a_source_that_changed_is_copied_from_the_beginning() {
     let (report, _) = again(&from, into.root());
     assert!(report.is_complete(), "{report:?}");
     assert_eq!(report.resumed, 0);
-    assert_same_tree(&from, &into.path("large"));
+    assert_same_tree(&from, into.path("large"));
     assert_eq!(stages(into.root()), [stage], "what is another's stays");
     let left = fileops::leftovers().expect("read");
     assert_eq!(left.len(), 1);
@@ -167,7 +167,7 @@ fn in_a_tree_only_what_changed_is_copied_again() {
     let (report, written) = again(&from, into.root());
     assert!(report.failures.is_empty(), "{report:?}");
     assert!(written < 0.5, "{written}");
-    assert_same_tree(&from, &into.path("top"));
+    assert_same_tree(&from, into.path("top"));
     // What the source has no more is set aside.
     assert!(report.notes.iter().any(|note| note.kind == NoteKind::LeftBehind), "{report:?}");
     let left = fileops::leftovers().expect("read");
@@ -191,7 +191,7 @@ fn what_somebody_did_in_the_stage_is_neither_believed_nor_lost() {
     fs::create_dir(stage.join("foreign dir")).unwrap();
     let (report, _) = again(&from, into.root());
     assert!(report.failures.is_empty(), "{report:?}");
-    assert_same_tree(&from, &into.path("top"));
+    assert_same_tree(&from, into.path("top"));
     let left = stages(into.root());
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left.iter().any(|path| fs::read(path).is_ok_and(|bytes| bytes == b"somebody's")));
@@ -209,7 +209,7 @@ fn nothing_is_resumed_when_that_is_not_wanted() {
     let report = finish(fileops::copy([&from], into.root()).resume(Resume::Never).start());
     assert!(report.is_complete());
     assert_eq!(report.resumed, 0);
-    assert_same_tree(&from, &into.path("large"));
+    assert_same_tree(&from, into.path("large"));
     assert_eq!(stages(into.root()), [stage]);
 }
 
@@ -226,7 +226,7 @@ fn of_two_processes_one_takes_over_a_stage() {
         for child in children {
             assert!(wait_for_child(child, PATIENCE).is_some_and(|status| status.success()), "{round}");
         }
-        assert_same_tree(&from, &into.path("top"));
+        assert_same_tree(&from, into.path("top"));
         nothing_is_left(into.root());
     }
 }
@@ -244,7 +244,7 @@ fn a_copy_can_be_asked_for_again_as_it_was() {
     let report = finish(copy.start());
     assert!(report.is_complete(), "{report:?}");
     assert!(report.resumed >= 25 * MIB);
-    assert_same_tree(&from, &into.path("large"));
+    assert_same_tree(&from, into.path("large"));
     nothing_is_left(into.root());
 }
 
@@ -270,6 +270,6 @@ fn after_a_power_cut_files_are_read_and_not_believed() {
     drop(file);
     let (report, _) = again(&from, mount.path());
     assert!(report.is_complete(), "{report:?}");
-    assert_same_tree(&from, &mount.path().join("top"));
+    assert_same_tree(&from, mount.path().join("top"));
     nothing_is_left(mount.path());
 }

@@ -30,7 +30,7 @@ fn a_file_whose_sync_fails_is_written_again_from_the_start_when_tried_again() {
     target.add(Fault::new(Op::Fsync, Action::Errno(libc::EIO)).nth(1));
     let copy = fileops::copy([tree.path("top")], target.path()).retry(1);
     assert!(finish(copy.start()).is_complete());
-    assert_same_tree(&tree.path("top"), &target.backing().join("top"));
+    assert_same_tree(tree.path("top"), target.backing().join("top"));
     let log = target.log();
     let creations = log.iter().filter(|(op, path)| *op == Op::Create && path.ends_with("file")).count();
     assert_eq!(creations, 2, "the first one was believed");

@@ -46,7 +46,7 @@ fn flip_each(op: Op) {
         let report = verify(&tree.path("top"), target.path());
         if target.hits(fault) == 0 {
             assert!(report.is_complete(), "{report:?}");
-            assert_same_tree(&tree.path("top"), &target.backing().join("top"));
+            assert_same_tree(tree.path("top"), target.backing().join("top"));
             assert_eq!(report.verified.read_back.files, 5, "{:?}", report.verified);
             break;
         }
@@ -103,7 +103,7 @@ fn what_was_bad_once_is_good_when_it_is_tried_again() {
     let copy = fileops::copy([tree.path("top")], target.path()).verify(Verify::Contents).retry(1);
     let report = finish(copy.start());
     assert!(report.is_complete(), "{report:?}");
-    assert_same_tree(&tree.path("top"), &target.backing().join("top"));
+    assert_same_tree(tree.path("top"), target.backing().join("top"));
 }
 
 #[test]
@@ -136,12 +136,12 @@ fn a_disk_is_read_past_the_cache_and_memory_is_read_back() {
     assert!(report.is_complete(), "{report:?}");
     let verified = report.verified;
     assert_eq!((verified.from_device.files, verified.from_device.bytes), (files, report.bytes), "{verified:?}");
-    assert_same_tree(&tree.path("top"), &disk.path().join("top"));
+    assert_same_tree(tree.path("top"), disk.path().join("top"));
     let memory = Mount::tmpfs("size=100m").expect("mounted");
     let report = verify(&tree.path("top"), memory.path());
     let verified = report.verified;
     assert_eq!((verified.read_back.files, verified.read_back.bytes), (files, report.bytes), "{verified:?}");
-    assert_same_tree(&tree.path("top"), &memory.path().join("top"));
+    assert_same_tree(tree.path("top"), memory.path().join("top"));
 }
 
 #[test]
@@ -172,5 +172,5 @@ fn holes_are_verified_and_stay_holes() {
     assert!(report.is_complete(), "{report:?}");
     assert!(crate::allocated(&tree.path("into/sparse")) < 1 << 20, "the holes are filled");
     assert_eq!(report.verified.from_device.files + report.verified.read_back.files, 1);
-    assert_same_tree(&tree.path("sparse"), &tree.path("into/sparse"));
+    assert_same_tree(tree.path("sparse"), tree.path("into/sparse"));
 }
