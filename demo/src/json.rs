@@ -117,23 +117,25 @@ pub(crate) fn question(id: u64, question: &Question, answers: &[&str]) -> String
             add_path(&mut object, "target", Some(&conflict.target.path));
             object
         }
-        Question::Failure(failure) => {
-            let error = &failure.error;
-            let mut object = members(json!({
-                "kind": "failure",
-                "action": error.action.verb(),
-                "errno": error.errno(),
-                "error": text::reason(&error.source),
-            }));
-            add_path(&mut object, "path", Some(&error.path));
-            add_path(&mut object, "target", error.target.as_deref());
-            object
-        }
+        Question::Failure(failure) => what_failed("failure", &failure.error),
+        Question::MediumGone(error) => what_failed("medium-gone", error),
         _ => members(json!({ "kind": "other" })),
     };
     object.insert("question".to_owned(), id.into());
     object.insert("answers".to_owned(), answers.into());
     escape(&Value::Object(object).to_string())
+}
+
+fn what_failed(kind: &str, error: &Error) -> Map<String, Value> {
+    let mut object = members(json!({
+        "kind": kind,
+        "action": error.action.verb(),
+        "errno": error.errno(),
+        "error": text::reason(&error.source),
+    }));
+    add_path(&mut object, "path", Some(&error.path));
+    add_path(&mut object, "target", error.target.as_deref());
+    object
 }
 
 fn conflict_kind(kind: QuestionKind) -> &'static str {

@@ -105,6 +105,9 @@ pub(crate) fn question(question: &Question) -> String {
             )
         }
         Question::Failure(failure) => format!("\n{}: {}", failure.error, reason(&failure.error.source)),
+        Question::MediumGone(error) => {
+            format!("\nThe medium is gone, and everything waits: {error}: {}", reason(&error.source))
+        }
         other => format!("\n{}", Shown(other.path())),
     }
 }
@@ -124,13 +127,8 @@ fn party(party: &Party) -> String {
 pub(crate) fn choices(question: &Question) -> String {
     let all: &[(&str, Resolution)] = &[
         ("[s]kip", Resolution::Skip),
-        (
-            if question.kind() == QuestionKind::Failure { "[r]etry" } else { "[r]eplace" },
-            match question.kind() {
-                QuestionKind::Failure => Resolution::Retry,
-                _ => Resolution::Replace,
-            },
-        ),
+        ("[r]etry", Resolution::Retry),
+        ("[r]eplace", Resolution::Replace),
         ("[o]pen it for the time and retry", Resolution::RetryWithRights),
         ("[m]erge", Resolution::Merge),
         ("[k]eep both", Resolution::KeepBoth),
@@ -144,7 +142,11 @@ pub(crate) fn choices(question: &Question) -> String {
     if matches!(question, Question::Conflict(conflict) if can_compare(conflict)) {
         words.push("[c]ompare contents");
     }
-    format!("{}\n(add \"all\" for all of this kind; Enter skips) > ", words.join(", "))
+    let words = words.join(", ");
+    match question.kind() {
+        QuestionKind::MediumGone => format!("{words} > "),
+        _ => format!("{words}\n(add \"all\" for all of this kind; Enter skips) > "),
+    }
 }
 
 fn can_compare(conflict: &Conflict) -> bool {

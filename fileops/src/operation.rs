@@ -3,12 +3,12 @@
 use crate::bandwidth::Bandwidth;
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
-use crate::inbox::{Inbox, NextQuestion, Questions};
+use crate::inbox::{Inbox, NextQuestion, Order, Questions};
 use crate::journal::Journal;
 use crate::kept::Kept;
 use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
-use crate::question::{OnError, Open, Resolution, Scope, Unfit};
+use crate::question::{OnError, Open, Question, Resolution, Scope, Unfit};
 use crate::report::{Moved, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};
 use crate::schedule::{Id, Uses, Who, scheduler};
 use std::future::Future;
@@ -63,7 +63,13 @@ impl Operation {
             report
         };
         let stopped = Arc::downgrade(&job);
-        job.questions.on_stop(move || stopped.upgrade().into_iter().for_each(|job| job.stop()));
+        job.questions.obey(move |order| {
+            let job = stopped.upgrade();
+            job.into_iter().for_each(|job| match order {
+                Order::Stop => job.stop(),
+                Order::Resume => job.resume(),
+            });
+        });
         let inbox = Inbox::new(&job.questions);
         let who = Who { id: &job.id, verb: job.verb, control: &job.control, meter: &job.meter };
         let task = scheduler().start(who, uses, pool, call);
@@ -84,16 +90,13 @@ impl Operation {
     /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)): at
     /// once, or when its turn comes if others have begun meanwhile.
     pub fn resume(&self) {
-        // Under the lock, so that no shortage is forgotten of which nobody was told.
-        let mut shortage = lock(&self.job.shortage);
-        *shortage = None;
-        scheduler().resume(&self.job.id, &self.job.control);
+        self.job.resume();
     }
 
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
     /// While it waits for its turn, nothing was done: the report is there at once.
     pub fn cancel(&self) {
-        scheduler().cancel(&self.job.id, &self.job.control);
+        self.job.cancel();
     }
 
     /// Whether it waits for its turn; [`Progress::place`] says how many go before it.
@@ -236,7 +239,7 @@ impl Future for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(ending) = &self.0 {
-            ending.job.control.cancel();
+            ending.job.cancel();
         }
     }
 }
@@ -354,10 +357,30 @@ impl Job {
         lock(&self.failures).push(error);
     }
 
+    /// Stops for good, also while it waits for its turn.
+    fn cancel(&self) {
+        scheduler().cancel(&self.id, &self.control);
+    }
+
+    /// Goes on after a pause, whoever made it.
+    pub(crate) fn resume(&self) {
+        // Under the lock, so that no shortage is forgotten of which nobody was told.
+        let mut shortage = lock(&self.shortage);
+        *shortage = None;
+        scheduler().resume(&self.id, &self.control);
+    }
+
+    /// A medium is gone: pauses as a whole, and asks once. `Ok` when somebody wants to go on.
+    pub(crate) fn wait_for_medium(&self, error: &Error) -> Result<(), Cancelled> {
+        self.questions.ask_once(Question::MediumGone(Arc::new(error.again())));
+        self.control.pause();
+        self.control.checkpoint()
+    }
+
     /// Ends the operation as a cancel does; the report tells the difference.
     pub(crate) fn stop(&self) {
         self.was_stopped.store(true, Ordering::Relaxed);
-        self.control.cancel();
+        self.cancel();
     }
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {

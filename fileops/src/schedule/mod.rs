@@ -15,7 +15,7 @@ use crate::pool::{Pool, Prepared, Task};
 use crate::progress::{Meter, Phase};
 use device::Devices;
 use queue::{Member, Queue, Turn};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -208,6 +208,11 @@ impl Scheduler {
     pub fn move_before(&self, id: &str, other: &str) {
         lock(&self.queue).move_before(id, Some(other));
         self.advance();
+    }
+
+    /// Whether one of the paths is on a disk whose head must travel to it.
+    pub(crate) fn has_head<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> bool {
+        lock(&self.devices).has_head(paths)
     }
 
     /// Makes a call when its turn comes.

@@ -35,8 +35,8 @@ use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::question::OnError;
 use crate::report::{NoteKind, Outcome, Report};
-use crate::schedule::{Effort, Uses};
-use crate::sys::mount::{self, FsKind, Medium};
+use crate::schedule::{Effort, Uses, scheduler};
+use crate::sys::mount::FsKind;
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
@@ -464,9 +464,9 @@ fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers)
     if workers != Workers::Adapt {
         return workers;
     }
-    let table = mount::table().unwrap_or_default();
-    let mut paths = sources.iter().take(8).map(PathBuf::as_path).chain([destination.path()]);
-    let is_rotational = paths.any(|path| Medium::at(&table, path).is_rotational);
+    // The target first: of very many sources only some are looked at.
+    let paths = std::iter::once(destination.path()).chain(sources.iter().map(PathBuf::as_path));
+    let is_rotational = scheduler().has_head(paths);
     if is_rotational { Workers::Fixed(1) } else { workers }
 }
 
