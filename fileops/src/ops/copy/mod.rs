@@ -296,6 +296,7 @@ impl Copy {
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::with_rules("copy", options.on_shortage, options.on_error);
         job.bandwidth.set(options.bandwidth);
+        job.meter.device.is_counted.store(options.durability == Some(Durability::Device), Relaxed);
         let target = destination.path().to_owned();
         let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
