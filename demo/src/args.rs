@@ -6,7 +6,7 @@ use fileops::{OnConflict, OnError};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// Copies, deletes and measures trees of files, and cleans up after interruptions
+/// Copies, trashes, deletes and measures trees of files, and cleans up after interruptions
 #[derive(Debug, Parser)]
 #[command(name = "fileops", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -30,6 +30,15 @@ pub(crate) enum Command {
     /// Symbolic links are deleted themselves. What is mounted below a path stays, with the directories above it.
     #[command(after_help = EXIT_CODES)]
     Delete(DeleteArgs),
+    /// Put files and trees into the trash, list what is in it, take it out again, or delete it for good
+    ///
+    /// The trash is that of the freedesktop specification, which file managers show: in the home directory, and at the top
+    /// of every other file system.
+    #[command(after_help = EXIT_CODES)]
+    Trash {
+        #[command(subcommand)]
+        command: TrashCommand,
+    },
     /// Take back what the last operations did
     ///
     /// What they made goes, what they replaced comes back, what they moved goes home. What was changed since stays, and is
@@ -122,6 +131,111 @@ pub(crate) struct DeleteArgs {
     pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrashCommand {
+    /// Put files and trees into the trash
+    ///
+    /// Where no trash can serve, the entry stays as it is and is named: nothing is ever deleted instead.
+    #[command(after_help = EXIT_CODES)]
+    Put(TrashPutArgs),
+    /// List what is in the trash, the last first: when, size, where it was, ITEM
+    #[command(after_help = EXIT_CODES)]
+    List(TrashListArgs),
+    /// Take items out of the trash, to where they were
+    #[command(after_help = EXIT_CODES)]
+    Restore(TrashRestoreArgs),
+    /// Delete items of the trash for good
+    #[command(after_help = EXIT_CODES)]
+    Delete(TrashDeleteArgs),
+    /// Delete everything in the trash for good
+    #[command(after_help = EXIT_CODES)]
+    Empty(TrashEmptyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashPutArgs {
+    /// What to put into the trash
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashListArgs {
+    /// Print one JSON object a line: item, failure, at last report
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashRestoreArgs {
+    /// What to restore, as `fileops trash list` calls it
+    #[arg(value_name = "ITEM", required_unless_present = "original")]
+    pub(crate) items: Vec<PathBuf>,
+    /// Restore what was there; of several the one trashed last
+    #[arg(long, value_name = "PATH")]
+    pub(crate) original: Vec<PathBuf>,
+    /// What to do where something else has the name now
+    #[arg(long, value_name = "RULE", default_value = "fail")]
+    pub(crate) on_conflict: RestoreRule,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashDeleteArgs {
+    /// What to delete, as `fileops trash list` calls it
+    #[arg(value_name = "ITEM", required = true)]
+    pub(crate) items: Vec<PathBuf>,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashEmptyArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Only what was put into the trash more than so many days ago
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) older_than: Option<u32>,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RestoreRule {
+    /// The item stays in the trash, and fails
+    Fail,
+    /// The item stays in the trash
+    Skip,
+    /// The item is called "name (2)" then
+    Rename,
+}
+
+impl From<RestoreRule> for OnConflict {
+    fn from(rule: RestoreRule) -> OnConflict {
+        match rule {
+            RestoreRule::Fail => OnConflict::Fail,
+            RestoreRule::Skip => OnConflict::Skip,
+            RestoreRule::Rename => OnConflict::Rename,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

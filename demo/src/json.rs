@@ -3,8 +3,8 @@
 
 use crate::{messages, text};
 use fileops::{
-    EntryKind, Error, Leftover, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report, Shortage,
-    Shown, Skipped,
+    EntryKind, Error, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report,
+    Shortage, Shown, Skipped, TrashItem,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -60,6 +60,31 @@ pub(crate) fn skipped(skipped: &Skipped) -> String {
     add_path(&mut object, "path", Some(&skipped.path));
     add_path(&mut object, "target", Some(&skipped.target));
     line("skipped", object)
+}
+
+pub(crate) fn moved(moved: &Moved) -> String {
+    let mut object = Map::new();
+    add_path(&mut object, "path", Some(&moved.path));
+    add_path(&mut object, "target", Some(&moved.target));
+    line("moved", object)
+}
+
+pub(crate) fn item(item: &TrashItem) -> String {
+    let mut object = members(json!({
+        "deleted": item.deleted,
+        "date": item.date,
+        "size": item.size,
+        "directory": item.is_dir,
+        "damage": item.damage.map(|damage| messages::damage(damage).0),
+    }));
+    add_path(&mut object, "id", Some(&item.id));
+    add_path(&mut object, "original", item.original.as_deref());
+    add_path(&mut object, "trash", Some(&item.trash));
+    line("item", object)
+}
+
+pub(crate) fn listing(items: usize, failures: usize, exit: u8) -> String {
+    line("report", members(json!({ "exit": exit, "items": items, "failures": failures })))
 }
 
 pub(crate) fn note(note: &Note) -> String {
@@ -170,6 +195,7 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "workers": report.workers,
         "failures": report.failures.len(),
         "skipped": report.skipped.len(),
+        "moved": report.moved.len(),
         "notes": report.notes.len(),
         "stuck": stuck,
     }));

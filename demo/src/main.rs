@@ -1,6 +1,6 @@
 //! `fileops`: the library's operations in a terminal.
 //!
-//! `args` says what may be typed. `copy`, `measure` and `recover` turn it into an operation, which `watch` follows: it
+//! `args` says what may be typed. `copy`, `delete`, `trash`, `measure` and `recover` turn it into an operation, which `watch` follows: it
 //! draws the `bar`, asks what the operation asks (`questions`) or when the target is full (`shortage`), takes the
 //! answers from `input`, and ends on a signal (`signals`). `outcome` tells how it
 //! ended, in the words of `messages` or as lines of `json`; `text` writes numbers and times for people, and `out` owns
@@ -24,6 +24,7 @@ mod recover;
 mod shortage;
 mod signals;
 mod text;
+mod trash;
 mod undo;
 mod watch;
 
@@ -46,6 +47,7 @@ fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
         Command::Delete(args) => delete::run(args),
+        Command::Trash { command } => trash::run(command),
         Command::Undo(args) => undo::undo(&args),
         Command::Redo(args) => undo::redo(&args),
         Command::History(args) => history::run(&args),

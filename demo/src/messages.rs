@@ -3,8 +3,8 @@
 use crate::questions::Malformed;
 use crate::text::{self, count, counted, duration, reason, size};
 use fileops::{
-    Conflict, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report, Resolution,
-    Shortage, Shown, Skipped, Unfit,
+    Conflict, Damage, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report,
+    Resolution, Shortage, Shown, Skipped, Unfit,
 };
 use std::io;
 use std::path::Path;
@@ -225,6 +225,35 @@ pub(crate) fn summary(report: &Report) -> String {
 /// "105,000 entries deleted in 0.19 s".
 pub(crate) fn deleted(report: &Report) -> String {
     format!("{} deleted in {}", counted(report.entries, "entry", "entries"), duration(report.elapsed))
+}
+
+/// "3 entries put into the trash".
+pub(crate) fn trashed(report: &Report) -> String {
+    format!("{} put into the trash", counted(report.entries, "entry", "entries"))
+}
+
+/// "3 items restored".
+pub(crate) fn restored(report: &Report) -> String {
+    format!("{} restored", counted(report.entries, "item", "items"))
+}
+
+/// What scripts call a damage, and what people are told.
+pub(crate) fn damage(damage: Damage) -> (&'static str, &'static str) {
+    match damage {
+        Damage::NoInfo => ("no-info", "damaged: nobody recorded where it was"),
+        Damage::NoFile => ("no-file", "damaged: it is gone, only its record is left"),
+        Damage::BadInfo => ("bad-info", "damaged: its record does not tell where it was"),
+        Damage::BadDate => ("bad-date", "damaged: its record has no date"),
+        _ => ("other", "damaged"),
+    }
+}
+
+pub(crate) fn empty_question(items: usize) -> String {
+    format!("Delete {} in the trash for good? [y/N] ", counted(items as u64, "item", "items"))
+}
+
+pub(crate) fn empty_needs_yes() -> &'static str {
+    "fileops: emptying the trash cannot be undone: say --yes, or be asked on a terminal"
 }
 
 pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {

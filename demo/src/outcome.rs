@@ -53,6 +53,7 @@ fn complain_of(report: &Report) {
 fn print_lines(report: &Report, exit: Exit, out: &mut Out) {
     report.failures.iter().for_each(|error| out.line(&json::failure(error)));
     report.skipped.iter().for_each(|skipped| out.line(&json::skipped(skipped)));
+    report.moved.iter().for_each(|moved| out.line(&json::moved(moved)));
     report.notes.iter().for_each(|note| out.line(&json::note(note)));
     out.line(&json::report(report, exit as u8));
 }

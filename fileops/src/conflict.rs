@@ -145,11 +145,19 @@ pub(crate) const NAME_MAX: usize = 255;
 /// "report.tar.gz" as number 2 is "report (2).tar.gz"; "report (2).txt" as number 3 is "report (3).txt".
 /// A stem that grows too long is shortened at the boundary of a character.
 pub(crate) fn numbered(name: &CStr, number: u32) -> CString {
+    numbered_within(name, number, NAME_MAX)
+}
+
+/// As [`numbered`], in at most `most` bytes; number 1 is the name itself.
+pub(crate) fn numbered_within(name: &CStr, number: u32, most: usize) -> CString {
     let name = name.to_bytes();
     let (stem, ending) = name.split_at(stem_length(name));
-    let stem = without_number(stem);
-    let suffix = format!(" ({number})");
-    let room = NAME_MAX.saturating_sub(suffix.len() + ending.len());
+    let (stem, suffix) = match number {
+        1 => (stem, String::new()),
+        _ => (without_number(stem), format!(" ({number})")),
+    };
+    let ending = &ending[..ending.len().min(most / 2)];
+    let room = most.saturating_sub(suffix.len() + ending.len());
     let mut cut = stem.len().min(room);
     while cut < stem.len() && cut > 0 && stem[cut] & 0b1100_0000 == 0b1000_0000 {
         cut -= 1;

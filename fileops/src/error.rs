@@ -35,6 +35,10 @@ pub enum Action {
     Link,
     /// Renaming, which is also how a finished stage gets its final name.
     Rename,
+    /// Putting something into the trash.
+    Trash,
+    /// Taking something out of the trash again.
+    Restore,
     /// Removing a file.
     Remove,
     /// Removing a directory.
@@ -76,6 +80,8 @@ impl Action {
             Action::Symlink => "make symbolic link",
             Action::Link => "link",
             Action::Rename => "rename",
+            Action::Trash => "trash",
+            Action::Restore => "restore",
             Action::Remove => "remove",
             Action::RemoveDir => "remove directory",
             Action::SetMode => "set mode of",
@@ -117,6 +123,12 @@ pub enum Refusal {
     MountPoint,
     /// A path that ends in `.` or `..` names no entry that could be taken away.
     NoName,
+    /// No trash can take it: the file system is read-only, or is not for keeping files, or there is no right to make one.
+    NoTrash,
+    /// It is a trash, or is in one, or has one in it.
+    IsTrash,
+    /// What is recorded of it in the trash does not tell where it was, or is not there.
+    Damaged,
     /// It is not any more what the operation left, and stays as it is.
     ChangedSince,
     /// What was replaced or taken away is not kept any more.
@@ -133,7 +145,8 @@ impl Refusal {
             Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => libc::ESTALE,
             Refusal::NotKept => libc::ENOENT,
             Refusal::TooLarge => libc::EFBIG,
-            Refusal::KindNotSupported => libc::EOPNOTSUPP,
+            Refusal::KindNotSupported | Refusal::NoTrash => libc::EOPNOTSUPP,
+            Refusal::IsTrash | Refusal::Damaged => libc::EINVAL,
             Refusal::MountPoint => libc::EBUSY,
         }
     }
@@ -152,6 +165,9 @@ impl fmt::Display for Refusal {
             Refusal::TooLarge => "the file is too large for the target's file system",
             Refusal::KindNotSupported => "the target's file system has no such kind of file",
             Refusal::MountPoint => "another file system is mounted there",
+            Refusal::NoTrash => "no trash can take it",
+            Refusal::IsTrash => "the trash itself, and what is in it, cannot be put into the trash",
+            Refusal::Damaged => "the trash does not know where it was",
             Refusal::ChangedSince => "it was changed since",
             Refusal::NotKept => "it is not kept any more",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
@@ -169,7 +185,7 @@ impl From<Refusal> for io::Error {
             Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => io::ErrorKind::StaleNetworkFileHandle,
             Refusal::NotKept => io::ErrorKind::NotFound,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
-            Refusal::KindNotSupported => io::ErrorKind::Unsupported,
+            Refusal::KindNotSupported | Refusal::NoTrash => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,
             _ => io::ErrorKind::InvalidInput,
         };

@@ -91,8 +91,8 @@ struct State {
 
 impl State {
     fn rule(&self, question: &Question) -> Option<Resolution> {
-        let rules = self.rules.get(&question.kind()).into_iter().chain(&self.rule_for_all);
-        rules.filter(|rule| question.allows(rule).is_ok()).cloned().next()
+        let mut rules = self.rules.get(&question.kind()).into_iter().chain(&self.rule_for_all);
+        rules.find(|rule| question.allows(rule).is_ok()).cloned()
     }
 }
 

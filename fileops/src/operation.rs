@@ -8,7 +8,7 @@ use crate::kept::Kept;
 use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
 use crate::question::{OnError, Open, Resolution, Scope, Unfit};
-use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
+use crate::report::{Moved, Note, NoteKind, Outcome, Report, Skipped};
 use crate::schedule::{Id, Uses, Who, scheduler};
 use std::future::Future;
 use std::io;
@@ -276,6 +276,7 @@ pub(crate) struct Job {
     pub(crate) kept: Kept,
     failures: Mutex<Vec<Error>>,
     skipped: Mutex<Vec<Skipped>>,
+    moved: Mutex<Vec<Moved>>,
     notes: Mutex<Vec<Note>>,
     stuck: Mutex<Vec<PathBuf>>,
     shortage: Mutex<Option<Shortage>>,
@@ -314,6 +315,7 @@ impl Job {
             journal,
             failures: Mutex::default(),
             skipped: Mutex::default(),
+            moved: Mutex::default(),
             notes: Mutex::default(),
             stuck: Mutex::default(),
             shortage: Mutex::default(),
@@ -345,6 +347,10 @@ impl Job {
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
         lock(&self.skipped).push(Skipped { path, target });
+    }
+
+    pub(crate) fn moved(&self, path: PathBuf, target: PathBuf) {
+        lock(&self.moved).push(Moved { path, target });
     }
 
     pub(crate) fn is_stuck_at(&self, path: PathBuf) {
@@ -469,6 +475,7 @@ impl Job {
             workers: self.most_workers.load(Ordering::Relaxed),
             failures: std::mem::take(&mut *lock(&self.failures)),
             skipped: std::mem::take(&mut *lock(&self.skipped)),
+            moved: std::mem::take(&mut *lock(&self.moved)),
             notes,
             stuck: std::mem::take(&mut *lock(&self.stuck)),
         }

@@ -37,7 +37,7 @@ pub struct Open {
 #[derive(Clone, Debug)]
 pub enum Question {
     /// The target exists.
-    Conflict(Conflict),
+    Conflict(Arc<Conflict>),
     /// An entry failed.
     Failure(Failure),
 }

@@ -59,6 +59,16 @@ pub struct Skipped {
     pub target: PathBuf,
 }
 
+/// Something that was put into the trash, or taken out again.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was: its path, or what the trash called it.
+    pub path: PathBuf,
+    /// Where it is: what the trash calls it ([`TrashItem::id`](crate::TrashItem::id)), or its path.
+    pub target: PathBuf,
+}
+
 /// How an operation ended.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +117,8 @@ pub struct Report {
     pub failures: Vec<Error>,
     /// Entries left out by rule, or by an answer.
     pub skipped: Vec<Skipped>,
+    /// What was put into the trash, or taken out again, and where it is.
+    pub moved: Vec<Moved>,
     /// What could not be kept.
     pub notes: Vec<Note>,
     /// Where calls were still under way when the operation ended: they will end when their file system answers.

@@ -105,6 +105,8 @@ pub(crate) enum Root<V: Visitor> {
     Entry(Arc<Node<V::Dir>>, CString),
     /// All entries of a directory.
     Contents(Arc<Node<V::Dir>>),
+    /// Nowhere: the root is done already.
+    Done,
 }
 
 /// A verb: what is done to each entry of a tree, and in which order relative to its directory.

@@ -182,6 +182,7 @@ impl<V: Visitor> Worker<V> {
         *lock(&self.seat.current) = Some(Current::Root(engine.visitor.root_path(index)));
         match engine.visitor.root(self, index) {
             Ok(Root::Contents(node)) => self.list(node, None),
+            Ok(Root::Done) => None,
             Ok(Root::Entry(node, name)) => {
                 self.one(&node, &name, FileType::Unknown);
                 self.end(&node);

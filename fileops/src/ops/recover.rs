@@ -9,15 +9,12 @@ use crate::journal::{self, Recorded, Written};
 use crate::operation::{Job, OnShortage};
 use crate::pool::Pool;
 use crate::report::Outcome;
-use crate::sys::list::{self, Batch};
+use crate::sys::list;
 use crate::sys::mount;
-use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -139,22 +136,13 @@ fn look(journal: &Written, stage: &Recorded) -> io::Result<Option<Leftover>> {
         is_ours: match (stage.inode, stat.kind()) {
             (Some(inode), _) => inode == stat.id.ino,
             (None, FileType::RegularFile) => stat.size == 0 || stat.links > 1,
-            (None, FileType::Directory) => is_empty(&dir, &stage.name),
+            (None, FileType::Directory) => list::is_empty(&dir, &stage.name),
             (None, _) => true,
         },
         id: stat.id,
         name: stage.name.clone(),
         dir: stage.dir.clone(),
     }))
-}
-
-fn is_empty(dir: &OwnedFd, name: &CStr) -> bool {
-    let mut batch = Batch::default();
-    let listed = open::dir(dir, name, Follow::No).and_then(|file| {
-        let mut space = vec![MaybeUninit::uninit(); list::LIST_BYTES];
-        list::next(&file, &mut space, &mut batch)
-    });
-    listed.is_ok() && batch.len() == 0
 }
 
 /// Everything below `path` that has the name of a stage and is in no journal of this user's, such as on a medium that was

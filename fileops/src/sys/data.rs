@@ -90,3 +90,16 @@ pub(crate) fn sync(file: impl AsFd) -> io::Result<()> {
 pub(crate) fn sync_all(file: impl AsFd) -> io::Result<()> {
     again(|| fs::syncfs(&file))
 }
+
+/// Reads a whole file of at most so many bytes; a longer one is EFBIG.
+pub(crate) fn read_all(from: impl AsFd, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match read_at(&from, &mut buffer, bytes.len() as u64)? {
+            0 => return Ok(bytes),
+            length if bytes.len() + length > most => return Err(io::Error::from_raw_os_error(libc::EFBIG)),
+            length => bytes.extend_from_slice(&buffer[..length]),
+        }
+    }
+}

@@ -196,6 +196,14 @@ impl Watched {
         serving(&self.table, &std::path::absolute(path).ok()?)
     }
 
+    /// Whether something is mounted somewhere in a directory, which is given by its real path.
+    pub(crate) fn has_point_in(&mut self, path: &Path) -> bool {
+        if self.has_changed() {
+            self.table = table().unwrap_or_default();
+        }
+        self.table.iter().any(|mount| mount.point != path && mount.point.starts_with(path))
+    }
+
     /// Source: proc_pid_mounts(5): a change shows as POLLERR and POLLPRI, once for each descriptor.
     fn has_changed(&mut self) -> bool {
         use rustix::event::{PollFd, PollFlags, poll};

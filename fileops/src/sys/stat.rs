@@ -13,6 +13,11 @@ pub(crate) struct Id {
     pub(crate) ino: u64,
 }
 
+/// Which mount, and where the kernel does not tell (before Linux 5.8) which device. Bind mounts of one device differ, and the
+/// subvolumes of one mount do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct OnMount(u64, u64);
+
 /// Seconds and nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time {
@@ -56,7 +61,7 @@ impl Stat {
         again(|| fs::statat(&dir, name, AtFlags::empty())).map(Stat::from)
     }
 
-    /// Of an open directory, with its mount.
+    /// Of an open directory or handle, with its mount.
     pub(crate) fn of_dir(dir: impl AsFd) -> io::Result<Stat> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
         match again(|| fs::statx(&dir, c"", AtFlags::EMPTY_PATH, wanted)) {
@@ -64,6 +69,11 @@ impl Stat {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Stat::of(&dir),
             stat => stat.map(|stat| Stat::from(&stat)),
         }
+    }
+
+    /// Which mount it is on, if it was asked for by [`of_dir`](Stat::of_dir).
+    pub(crate) fn on_mount(&self) -> OnMount {
+        OnMount(self.mount, if self.mount == 0 { self.id.dev } else { 0 })
     }
 
     pub(crate) fn kind(&self) -> FileType {

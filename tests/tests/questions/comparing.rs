@@ -14,7 +14,7 @@ const LARGE: u64 = 1 << 30;
 
 fn conflict(operation: &Operation, name: &str, count: usize) -> Conflict {
     match &about(&asked(operation, count), name).question {
-        Question::Conflict(conflict) => conflict.clone(),
+        Question::Conflict(conflict) => Conflict::clone(conflict),
         other => panic!("{other:?}"),
     }
 }

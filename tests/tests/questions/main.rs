@@ -8,13 +8,41 @@ mod random;
 mod trees;
 
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use fileops_tests::temp::Temp;
 
 use fileops::{Open, Operation, Phase, Question, Report, Resolution, Scope};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the rest of the test in a process of its own, with a home and state directory of its own.
+macro_rules! alone {
+    () => {
+        if std::env::var_os(crate::ALONE).is_none() {
+            return crate::run_alone(fileops_tests::test_name!());
+        }
+    };
+}
+
+pub(crate) use alone;
+
+/// Says to a process of this program that it has a state directory of its own.
+const ALONE: &str = "FILEOPS_TEST_ALONE";
+
+#[track_caller]
+fn run_alone(test: &str) {
+    let home = Temp::new("home").expect("a temporary directory");
+    let mut command = Command::new(std::env::current_exe().expect("a program"));
+    command.args(["--exact", test, "--nocapture", "--include-ignored"]).env(ALONE, "1");
+    command.env("HOME", home.path()).env("XDG_STATE_HOME", home.path().join("state"));
+    let output = command.env("XDG_DATA_HOME", home.path().join("data")).output().expect("this program runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{test} failed:\n{said}");
+}
 
 /// Waits until there is nothing left to do but to wait for answers, and gives the questions.
 #[track_caller]

@@ -12,7 +12,7 @@ use fileops_tests::{
     Action, Fault, FaultFs, Op, Tree, as_user, assert_same_tree, require_fuse, require_root, test_name, user, user_part,
 };
 
-use crate::{about, answer, asked, end, failed, skipped, wait_until};
+use crate::{about, alone, answer, asked, end, failed, skipped, wait_until};
 
 /// A user without a name.
 const USER: u32 = 1234;
@@ -289,4 +289,41 @@ fn what_waits_in_a_merged_directory_is_worked_on_at_once() {
     assert!(report.is_complete() && skipped(&report).is_empty(), "{report:?}");
     let _ = fs::set_permissions(tree.path("to"), Permissions::from_mode(0o755));
     tree.assert("to/bad=x to/slow=y");
+}
+
+#[test]
+fn a_tree_in_which_entries_waited_is_undone_as_a_whole() {
+    alone!();
+    require_fuse!();
+    let fs = damaged("from/a/bad=x from/a/b/bad=y from/a/good=g from/baddir/f=f", &["bad", "baddir"]);
+    let tree = Tree::new("to/old=o");
+    let operation = copy_as(fs.path().join("from"), tree.path("to/new"))
+        .on_error(OnError::Ask)
+        .on_conflict(OnConflict::Ask)
+        .start();
+    let questions = asked(&operation, 3);
+    fs.clear();
+    operation.answer(questions[0].id, Resolution::Retry, Scope::Kind).unwrap();
+    let report = end(operation);
+    assert!(report.is_complete(), "{report:?}");
+    tree.assert("to/old=o to/new/a/bad=x to/new/a/b/bad=y to/new/a/good=g to/new/baddir/f=f");
+    let undone = fileops::undo(report.id.expect("it is recorded")).start().wait();
+    assert!(undone.is_complete(), "{undone:?}");
+    tree.assert("to/old=o");
+}
+
+#[test]
+fn what_was_answered_in_a_merged_directory_is_undone() {
+    alone!();
+    let tree = Tree::new("from/a=new from/b=new from/c=new to/a=old to/b=old to/c=old");
+    let operation = copy_as(tree.path("from"), tree.path("to/.")).on_conflict(OnConflict::Ask).start();
+    let questions = asked(&operation, 3);
+    answer(&operation, &questions, "a", Resolution::Replace);
+    answer(&operation, &questions, "b", Resolution::KeepBoth);
+    answer(&operation, &questions, "c", Resolution::Skip);
+    let report = end(operation);
+    tree.assert("from/a=new from/b=new from/c=new to/a=new to/b=old to/b\\s(2)=new to/c=old");
+    let undone = fileops::undo(report.id.expect("it is recorded")).start().wait();
+    assert!(undone.is_complete(), "{undone:?}");
+    tree.assert("from/a=new from/b=new from/c=new to/a=old to/b=old to/c=old");
 }

@@ -388,7 +388,7 @@ impl Copying {
 
     /// Records an entry that has its name in a directory that was there before.
     fn created(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, name: &CStr, stat: &Stat) {
-        if dir.data.is_fresh() {
+        if dir.data.is_ours() {
             return;
         }
         if let Ok(target) = worker.descriptor(dir, End::Target) {

@@ -141,6 +141,8 @@ pub(super) struct Staged {
     stage: Stage,
     /// How its directory is recorded.
     home: journal::Dir,
+    /// Whether it comes into a new tree of ours that has its name.
+    is_part: bool,
     pub(super) dir: Arc<OwnedFd>,
     /// Of `dir`, for reports.
     pub(super) path: PathBuf,
@@ -205,7 +207,8 @@ impl Ledger {
         let stage = self.job.journal.stage(&home, wanted);
         let (dir, path) = (Arc::clone(dir), node.path(End::Target));
         let (id, source, is_doubtful) = Default::default();
-        let staged = Arc::new(Staged { stage, home, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
+        let (is_part, wanted) = (node.data.is_ours(), wanted.to_owned());
+        let staged = Arc::new(Staged { stage, home, is_part, dir, path, wanted, id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
     }
@@ -214,7 +217,8 @@ impl Ledger {
     pub(super) fn touches<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
         node.data.home.get_or_init(|| {
             let home = self.job.journal.dir(dir, &node.path(End::Target));
-            if let Ok(stat) = Stat::of(dir) {
+            // What comes late into a tree of ours is part of it, and no step of its own.
+            if let Some(stat) = Stat::of(dir).ok().filter(|_| !node.data.is_ours()) {
                 self.job.journal.did(&Step::Touched { dir: home.clone(), modified: stat.modified });
             }
             home
@@ -240,7 +244,9 @@ impl Ledger {
     /// A stage has its name.
     pub(super) fn is_published(&self, staged: &Staged, name: &CStr) {
         self.gone(staged);
-        self.created(&staged.home, &staged.dir, name, 1);
+        if !staged.is_part {
+            self.created(&staged.home, &staged.dir, name, 1);
+        }
     }
 
     /// Whether nothing is to be sealed or put back.

@@ -17,6 +17,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -126,7 +127,8 @@ impl Copying {
     ) -> Stop {
         let source = (entry.dir.path_of(End::Source, entry.name), stat);
         let target = (entry.dir.path_of(End::Target, wanted), old);
-        Question::Conflict(Conflict::new(source, target, compare::comparer(worker, entry, wanted))).into()
+        let conflict = Conflict::new(source, target, compare::comparer(worker, entry, wanted));
+        Question::Conflict(Arc::new(conflict)).into()
     }
 
     /// The name that somebody gave an entry; if that is taken too, it is one more question.

@@ -7,8 +7,8 @@ use crate::operation::Job;
 use crate::ops::{remove, steps};
 use crate::pool::Pool;
 use crate::report::NoteKind;
-use crate::sys::name;
 use crate::sys::stat::{Id, Stat, Time};
+use crate::sys::{list, name};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -102,7 +102,9 @@ impl<'a> Inverse<'a> {
             let is_unchanged = Identity { changed: changed_at, ..*identity }.is_unchanged(stat, file_system);
             return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
         }
-        if !identity.is_same(stat, file_system) || identity.modified != stat.modified {
+        // An empty one has nothing to lose: what was in it may just have gone home.
+        let is_as_left = || identity.modified == stat.modified || list::is_empty(&**dir, &at.name);
+        if !identity.is_same(stat, file_system) || !is_as_left() {
             return Err(changed(at.path()));
         }
         unchanged::tree(dir, at, stat.id, time, self.otherwise, self.job, self.pool)
