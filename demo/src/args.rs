@@ -1,5 +1,6 @@
 //! What may be typed. Help, completions and man pages come from these comments.
 
+use crate::rate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use fileops::{OnConflict, OnError};
@@ -108,6 +109,18 @@ pub(crate) struct TransferArgs {
     /// When cancelled, keep all files that are finished
     #[arg(long)]
     pub(crate) keep_finished: bool,
+    /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
+    #[arg(long)]
+    pub(crate) durable: bool,
+    /// Read each copy back past the cache, and compare it with what was read from the source
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Begin at the beginning, whatever an interrupted copy of the same left
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+    /// Move at most so many bytes of contents a second: 10M, 512K, 1.5G (a number alone is KiB, 0 is no limit)
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate::parse)]
+    pub(crate) bwlimit: u64,
     /// Keep nothing for an undo: old files are dropped at once
     #[arg(long)]
     pub(crate) no_undo: bool,

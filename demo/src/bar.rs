@@ -127,7 +127,9 @@ fn figures(progress: &Progress, goal: Goal) -> String {
     }
     let more = if progress.is_total_growing { "+" } else { "" };
     let (all_entries, all_bytes) = (count(progress.entries_total), size(progress.bytes_total));
-    format!("{entries} of {all_entries}{more}  {bytes} of {all_bytes}{more}  {}", pace(progress))
+    let on_device =
+        progress.bytes_on_device.map(|bytes| format!(" ({} on the device)", size(bytes))).unwrap_or_default();
+    format!("{entries} of {all_entries}{more}  {bytes}{on_device} of {all_bytes}{more}  {}", pace(progress))
 }
 
 fn pace(progress: &Progress) -> String {

@@ -6,7 +6,7 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{messages, questions, text};
-use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Shown, Undoable};
+use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Shown, Undoable, Verify};
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
@@ -76,8 +76,12 @@ fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
         .links(if args.follow { Links::Follow } else { Links::Keep })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
+        .verify(if args.verify { Verify::Contents } else { Verify::Nothing })
+        .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted })
+        .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
         .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
+    let copy = if args.durable { copy.durability(Durability::Device) } else { copy };
     Ok(match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),
         None => copy,

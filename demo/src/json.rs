@@ -4,7 +4,7 @@
 use crate::{messages, text};
 use fileops::{
     EntryKind, Error, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report,
-    Shortage, Shown, Skipped, TrashItem,
+    Shortage, Shown, Skipped, Tally, TrashItem, Verified,
 };
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -20,6 +20,7 @@ pub(crate) fn progress(progress: &Progress) -> String {
         "entries_total": progress.entries_total,
         "bytes_done": progress.bytes_done,
         "bytes_total": progress.bytes_total,
+        "bytes_on_device": progress.bytes_on_device,
         "growing": progress.is_total_growing,
         "rate": progress.rate.max(0.0) as u64,
         "time_left": progress.time_left.map(|time| time.as_secs_f64()),
@@ -116,23 +117,25 @@ pub(crate) fn question(id: u64, question: &Question, answers: &[&str]) -> String
             add_path(&mut object, "target", Some(&conflict.target.path));
             object
         }
-        Question::Failure(failure) => {
-            let error = &failure.error;
-            let mut object = members(json!({
-                "kind": "failure",
-                "action": error.action.verb(),
-                "errno": error.errno(),
-                "error": text::reason(&error.source),
-            }));
-            add_path(&mut object, "path", Some(&error.path));
-            add_path(&mut object, "target", error.target.as_deref());
-            object
-        }
+        Question::Failure(failure) => what_failed("failure", &failure.error),
+        Question::MediumGone(error) => what_failed("medium-gone", error),
         _ => members(json!({ "kind": "other" })),
     };
     object.insert("question".to_owned(), id.into());
     object.insert("answers".to_owned(), answers.into());
     escape(&Value::Object(object).to_string())
+}
+
+fn what_failed(kind: &str, error: &Error) -> Map<String, Value> {
+    let mut object = members(json!({
+        "kind": kind,
+        "action": error.action.verb(),
+        "errno": error.errno(),
+        "error": text::reason(&error.source),
+    }));
+    add_path(&mut object, "path", Some(&error.path));
+    add_path(&mut object, "target", error.target.as_deref());
+    object
 }
 
 fn conflict_kind(kind: QuestionKind) -> &'static str {
@@ -191,6 +194,8 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "bytes": report.bytes,
         "allocated": report.allocated,
         "cloned": report.cloned,
+        "verified": verified(&report.verified),
+        "resumed": report.resumed,
         "elapsed": report.elapsed.as_secs_f64(),
         "workers": report.workers,
         "failures": report.failures.len(),
@@ -200,6 +205,15 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "stuck": stuck,
     }));
     line("report", object)
+}
+
+fn verified(verified: &Verified) -> Value {
+    let tally = |tally: &Tally| json!({ "files": tally.files, "bytes": tally.bytes });
+    json!({
+        "from_device": tally(&verified.from_device),
+        "read_back": tally(&verified.read_back),
+        "shared": tally(&verified.shared),
+    })
 }
 
 pub(crate) fn leftover(leftover: &Leftover, state: &str) -> String {

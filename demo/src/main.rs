@@ -20,6 +20,7 @@ mod out;
 mod outcome;
 mod pages;
 mod questions;
+mod rate;
 mod recover;
 mod shortage;
 mod signals;

@@ -4,7 +4,7 @@ use crate::questions::Malformed;
 use crate::text::{self, count, counted, duration, reason, size};
 use fileops::{
     Conflict, Damage, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report,
-    Resolution, Shortage, Shown, Skipped, Unfit,
+    Resolution, Shortage, Shown, Skipped, Unfit, Verified,
 };
 use std::io;
 use std::path::Path;
@@ -105,6 +105,9 @@ pub(crate) fn question(question: &Question) -> String {
             )
         }
         Question::Failure(failure) => format!("\n{}: {}", failure.error, reason(&failure.error.source)),
+        Question::MediumGone(error) => {
+            format!("\nThe medium is gone, and everything waits: {error}: {}", reason(&error.source))
+        }
         other => format!("\n{}", Shown(other.path())),
     }
 }
@@ -124,13 +127,8 @@ fn party(party: &Party) -> String {
 pub(crate) fn choices(question: &Question) -> String {
     let all: &[(&str, Resolution)] = &[
         ("[s]kip", Resolution::Skip),
-        (
-            if question.kind() == QuestionKind::Failure { "[r]etry" } else { "[r]eplace" },
-            match question.kind() {
-                QuestionKind::Failure => Resolution::Retry,
-                _ => Resolution::Replace,
-            },
-        ),
+        ("[r]etry", Resolution::Retry),
+        ("[r]eplace", Resolution::Replace),
         ("[o]pen it for the time and retry", Resolution::RetryWithRights),
         ("[m]erge", Resolution::Merge),
         ("[k]eep both", Resolution::KeepBoth),
@@ -144,7 +142,11 @@ pub(crate) fn choices(question: &Question) -> String {
     if matches!(question, Question::Conflict(conflict) if can_compare(conflict)) {
         words.push("[c]ompare contents");
     }
-    format!("{}\n(add \"all\" for all of this kind; Enter skips) > ", words.join(", "))
+    let words = words.join(", ");
+    match question.kind() {
+        QuestionKind::MediumGone => format!("{words} > "),
+        _ => format!("{words}\n(add \"all\" for all of this kind; Enter skips) > "),
+    }
 }
 
 fn can_compare(conflict: &Conflict) -> bool {
@@ -214,12 +216,28 @@ pub(crate) fn summary(report: &Report) -> String {
         0 => String::new(),
         cloned => format!(", {} sharing blocks with the source", count(cloned)),
     };
+    let resumed = match report.resumed {
+        0 => String::new(),
+        resumed => format!(", {} of it copied before", size(resumed)),
+    };
     format!(
-        "{files} ({}){cloned} in {}{rate}; kept: {}",
+        "{files} ({}){cloned}{resumed} in {}{rate}; kept: {}{}",
         size(report.bytes),
         duration(report.elapsed),
-        kept(&report.notes).join(", ")
+        kept(&report.notes).join(", "),
+        verified(&report.verified)
     )
+}
+
+/// "; verified: 12 files (1.2 GiB) from the device, 3 files (17 B) read back".
+fn verified(verified: &Verified) -> String {
+    let ways =
+        [(verified.from_device, "from the device"), (verified.read_back, "read back"), (verified.shared, "shared")];
+    let told = ways.into_iter().filter(|(tally, _)| tally.files > 0);
+    let told =
+        told.map(|(tally, how)| format!("{} ({}) {how}", counted(tally.files, "file", "files"), size(tally.bytes)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    if told.is_empty() { told } else { format!("; verified: {told}") }
 }
 
 /// "105,000 entries deleted in 0.19 s".

@@ -57,6 +57,8 @@ pub enum Action {
     Sync,
     /// Keeping or reading the records that recovery needs.
     Journal,
+    /// Comparing a copy with its source.
+    Verify,
     /// Taking back what an operation did.
     Undo,
     /// Doing again what was taken back.
@@ -91,6 +93,7 @@ impl Action {
             Action::WriteXattr => "write attributes of",
             Action::Sync => "sync",
             Action::Journal => "journal",
+            Action::Verify => "verify",
             Action::Undo => "undo",
             Action::Redo => "redo",
         }
@@ -123,6 +126,8 @@ pub enum Refusal {
     MountPoint,
     /// A path that ends in `.` or `..` names no entry that could be taken away.
     NoName,
+    /// What was read back is not what was written. The copy was removed, or never got its name.
+    Mismatch,
     /// No trash can take it: the file system is read-only, or is not for keeping files, or there is no right to make one.
     NoTrash,
     /// It is a trash, or is in one, or has one in it.
@@ -148,6 +153,7 @@ impl Refusal {
             Refusal::KindNotSupported | Refusal::NoTrash => libc::EOPNOTSUPP,
             Refusal::IsTrash | Refusal::Damaged => libc::EINVAL,
             Refusal::MountPoint => libc::EBUSY,
+            Refusal::Mismatch => libc::EIO,
         }
     }
 }
@@ -171,6 +177,7 @@ impl fmt::Display for Refusal {
             Refusal::ChangedSince => "it was changed since",
             Refusal::NotKept => "it is not kept any more",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
+            Refusal::Mismatch => "what was read back is not what was written",
         })
     }
 }
@@ -187,6 +194,7 @@ impl From<Refusal> for io::Error {
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
             Refusal::KindNotSupported | Refusal::NoTrash => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,
+            Refusal::Mismatch => io::ErrorKind::InvalidData,
             _ => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, refusal)

@@ -65,8 +65,14 @@ impl Future for NextQuestion {
 /// Told of answers, by question.
 type Listener = Arc<dyn Fn(Vec<(u64, Resolution)>) + Send + Sync>;
 
-/// Ends the operation.
-type Stop = Arc<dyn Fn() + Send + Sync>;
+/// What an answer may want of the operation as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Stop,
+    Resume,
+}
+
+type Obey = Arc<dyn Fn(Order) + Send + Sync>;
 
 /// The questions of one operation: the workers' end.
 #[derive(Default)]
@@ -84,12 +90,19 @@ struct State {
     rules: HashMap<QuestionKind, Resolution>,
     rule_for_all: Option<Resolution>,
     is_closed: bool,
+    is_abandoned: bool,
     listener: Option<Listener>,
-    stop: Option<Stop>,
+    obey: Option<Obey>,
     wakers: Vec<Waker>,
 }
 
 impl State {
+    fn open_new(&mut self, question: Question, park: impl FnOnce(u64)) {
+        self.last += 1;
+        park(self.last);
+        self.open.insert(self.last, question);
+    }
+
     fn rule(&self, question: &Question) -> Option<Resolution> {
         let mut rules = self.rules.get(&question.kind()).into_iter().chain(&self.rule_for_all);
         rules.find(|rule| question.allows(rule).is_ok()).cloned()
@@ -109,42 +122,61 @@ impl Questions {
         if let Some(rule) = state.rule(&question).filter(|rule| !tried.contains(rule)) {
             return Some(rule);
         }
-        state.last += 1;
-        let id = state.last;
-        park(id);
-        state.open.insert(id, question);
+        state.open_new(question, park);
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         None
     }
 
-    /// How an answer ends the operation.
-    pub(crate) fn on_stop(&self, stop: impl Fn() + Send + Sync + 'static) {
-        lock(&self.state).stop = Some(Arc::new(stop));
+    /// How an answer ends the operation, or lets it go on.
+    pub(crate) fn obey(&self, obey: impl Fn(Order) + Send + Sync + 'static) {
+        lock(&self.state).obey = Some(Arc::new(obey));
+    }
+
+    /// Asks what nothing is parked for, unless the like of it is asked already.
+    pub(crate) fn ask_once(&self, question: Question) {
+        let mut state = lock(&self.state);
+        if state.is_abandoned {
+            let obey = state.obey.clone();
+            drop(state);
+            obey.into_iter().for_each(|obey| obey(Order::Stop));
+            return;
+        }
+        if !state.open.values().any(|open| open.kind() == question.kind()) {
+            state.open_new(question, |_| {});
+        }
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Ends the operation; all that is open is then reported as not done.
     fn stop(&self, id: u64) -> Result<(), Unfit> {
-        let stop = {
+        let obey = {
             let state = lock(&self.state);
             if !state.open.contains_key(&id) {
                 return Err(Unfit::NotOpen);
             }
-            state.stop.clone()
+            state.obey.clone()
         };
-        stop.into_iter().for_each(|stop| stop());
+        obey.into_iter().for_each(|obey| obey(Order::Stop));
         Ok(())
     }
 
     /// Nobody will answer any more: what is asked is left out.
     fn abandon(&self) {
         let mut state = lock(&self.state);
+        state.is_abandoned = true;
         state.rules.clear();
         state.rule_for_all = Some(Resolution::Skip);
+        // What cannot be left out is the end.
+        let cannot_skip = |question: &Question| question.allows(&Resolution::Skip).is_err();
+        let obey = state.obey.clone().filter(|_| state.open.values().any(cannot_skip));
         let open = std::mem::take(&mut state.open);
         let listener = state.listener.clone();
         drop(state);
+        obey.into_iter().for_each(|obey| obey(Order::Stop));
         if let Some(listener) = listener.filter(|_| !open.is_empty()) {
             listener(open.into_keys().map(|id| (id, Resolution::Skip)).collect());
         }
@@ -182,7 +214,9 @@ impl Questions {
         }
         ids.iter().for_each(|id| drop(state.open.remove(id)));
         let listener = state.listener.clone();
+        let obey = state.obey.clone().filter(|_| kind == QuestionKind::MediumGone);
         drop(state);
+        obey.into_iter().for_each(|obey| obey(Order::Resume));
         if let Some(listener) = listener {
             listener(ids.into_iter().map(|id| (id, resolution.clone())).collect());
         }
@@ -220,7 +254,7 @@ impl Questions {
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         state.is_closed = true;
-        let (wakers, listener) = (std::mem::take(&mut state.wakers), (state.listener.take(), state.stop.take()));
+        let (wakers, listener) = (std::mem::take(&mut state.wakers), (state.listener.take(), state.obey.take()));
         let open = std::mem::take(&mut state.open);
         drop(state);
         drop((listener, open));

@@ -78,6 +78,7 @@
 //! that never answers delays nobody else.
 #![deny(unsafe_code)]
 
+mod bandwidth;
 mod comparison;
 mod conflict;
 mod control;
@@ -101,7 +102,7 @@ pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable};
 pub use error::{Action, Error, Refusal, Result, Shown};
 pub use inbox::{Inbox, NextQuestion};
 pub use operation::{OnShortage, Operation, Running, Shortage};
-pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
+pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, leftovers, search};
@@ -113,6 +114,6 @@ pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use question::{Failure, OnError, Open, Question, QuestionKind, Resolution, Scope, Unfit};
-pub use report::{Complete, Incomplete, Moved, Note, NoteKind, Outcome, Report, Skipped};
+pub use report::{Complete, Incomplete, Moved, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};
 pub use schedule::{Schedule, Scheduled, Scheduler, scheduler};
 pub use trash::{Damage, TrashItem};

@@ -1,21 +1,22 @@
 //! Both ends of a running operation: [`Operation`] for the caller, `Job` for the workers.
 
+use crate::bandwidth::Bandwidth;
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
-use crate::inbox::{Inbox, NextQuestion, Questions};
+use crate::inbox::{Inbox, NextQuestion, Order, Questions};
 use crate::journal::Journal;
 use crate::kept::Kept;
 use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
-use crate::question::{OnError, Open, Resolution, Scope, Unfit};
-use crate::report::{Moved, Note, NoteKind, Outcome, Report, Skipped};
+use crate::question::{OnError, Open, Question, Resolution, Scope, Unfit};
+use crate::report::{Moved, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};
 use crate::schedule::{Id, Uses, Who, scheduler};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ impl Operation {
         uses: Uses,
         run: impl FnOnce(Arc<Job>) -> Report + Send + 'static,
     ) -> Operation {
+        let _ = job.shared_bandwidth.set(Arc::clone(pool.limit()));
         let worker = Arc::clone(&job);
         let call = move || {
             let report = if worker.control.is_cancelled() {
@@ -61,7 +63,13 @@ impl Operation {
             report
         };
         let stopped = Arc::downgrade(&job);
-        job.questions.on_stop(move || stopped.upgrade().into_iter().for_each(|job| job.stop()));
+        job.questions.obey(move |order| {
+            let job = stopped.upgrade();
+            job.into_iter().for_each(|job| match order {
+                Order::Stop => job.stop(),
+                Order::Resume => job.resume(),
+            });
+        });
         let inbox = Inbox::new(&job.questions);
         let who = Who { id: &job.id, verb: job.verb, control: &job.control, meter: &job.meter };
         let task = scheduler().start(who, uses, pool, call);
@@ -82,10 +90,7 @@ impl Operation {
     /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)): at
     /// once, or when its turn comes if others have begun meanwhile.
     pub fn resume(&self) {
-        // Under the lock, so that no shortage is forgotten of which nobody was told.
-        let mut shortage = lock(&self.job.shortage);
-        *shortage = None;
-        scheduler().resume(&self.job.id, &self.job.control);
+        self.job.resume();
     }
 
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
@@ -112,6 +117,14 @@ impl Operation {
     /// Goes just before another one that waits.
     pub fn move_before(&self, other: &Operation) {
         scheduler().move_before(&self.job.id, &other.job.id);
+    }
+
+    /// Moves no more than so many bytes of contents a second from now on; `None` for as many as it can. What shares its
+    /// blocks with the source moves none. Reading back, to verify, is not limited.
+    pub fn set_bandwidth(&self, bytes_per_second: Option<u64>) {
+        self.job.bandwidth.set(bytes_per_second);
+        // Who waits for the old limit looks at the new one.
+        self.job.control.wake_all();
     }
 
     /// Where it stands. Cheap enough to be called ten times a second by anybody.
@@ -254,6 +267,9 @@ pub struct Shortage {
     pub free: u64,
 }
 
+/// How soon a worker notices that a limit was changed.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Tells which path a worker has before it.
 type Current = Box<dyn Fn() -> Option<PathBuf> + Send>;
 
@@ -272,6 +288,9 @@ pub(crate) struct Job {
     was_stopped: AtomicBool,
     /// What is done, on disk.
     pub(crate) journal: Journal,
+    /// Of this operation, and of all of its pool together.
+    pub(crate) bandwidth: Bandwidth,
+    shared_bandwidth: OnceLock<Arc<Bandwidth>>,
     /// Where what is displaced stays.
     pub(crate) kept: Kept,
     failures: Mutex<Vec<Error>>,
@@ -279,6 +298,7 @@ pub(crate) struct Job {
     moved: Mutex<Vec<Moved>>,
     notes: Mutex<Vec<Note>>,
     stuck: Mutex<Vec<PathBuf>>,
+    verified: Mutex<Verified>,
     shortage: Mutex<Option<Shortage>>,
     /// Asked for by the reader; answers with the path a worker has before it.
     current: Mutex<Option<Current>>,
@@ -313,11 +333,14 @@ impl Job {
             only_waits: Mutex::default(),
             was_stopped: AtomicBool::new(false),
             journal,
+            bandwidth: Bandwidth::default(),
+            shared_bandwidth: OnceLock::new(),
             failures: Mutex::default(),
             skipped: Mutex::default(),
             moved: Mutex::default(),
             notes: Mutex::default(),
             stuck: Mutex::default(),
+            verified: Mutex::default(),
             shortage: Mutex::default(),
             current: Mutex::default(),
             workers: AtomicUsize::new(0),
@@ -334,15 +357,30 @@ impl Job {
         lock(&self.failures).push(error);
     }
 
+    /// Stops for good, also while it waits for its turn.
+    fn cancel(&self) {
+        scheduler().cancel(&self.id, &self.control);
+    }
+
+    /// Goes on after a pause, whoever made it.
+    pub(crate) fn resume(&self) {
+        // Under the lock, so that no shortage is forgotten of which nobody was told.
+        let mut shortage = lock(&self.shortage);
+        *shortage = None;
+        scheduler().resume(&self.id, &self.control);
+    }
+
+    /// A medium is gone: pauses as a whole, and asks once. `Ok` when somebody wants to go on.
+    pub(crate) fn wait_for_medium(&self, error: &Error) -> Result<(), Cancelled> {
+        self.questions.ask_once(Question::MediumGone(Arc::new(error.again())));
+        scheduler().pause(&self.id, &self.control);
+        self.control.checkpoint()
+    }
+
     /// Ends the operation as a cancel does; the report tells the difference.
     pub(crate) fn stop(&self) {
         self.was_stopped.store(true, Ordering::Relaxed);
         self.cancel();
-    }
-
-    /// Ends the operation, also where it waits for its turn.
-    fn cancel(&self) {
-        scheduler().cancel(&self.id, &self.control);
     }
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
@@ -355,6 +393,14 @@ impl Job {
 
     pub(crate) fn is_stuck_at(&self, path: PathBuf) {
         lock(&self.stuck).push(path);
+    }
+
+    /// Counts a file that was verified.
+    pub(crate) fn verified(&self, how: fn(&mut Verified) -> &mut Tally, bytes: u64) {
+        let mut verified = lock(&self.verified);
+        let tally = how(&mut verified);
+        tally.files += 1;
+        tally.bytes += bytes;
     }
 
     /// Notes what was not kept; the path is built for the first of a kind only.
@@ -471,6 +517,8 @@ impl Job {
             bytes: sums.file_bytes,
             allocated: sums.allocated,
             cloned: sums.cloned,
+            verified: *lock(&self.verified),
+            resumed: sums.resumed,
             elapsed: self.meter.elapsed(),
             workers: self.most_workers.load(Ordering::Relaxed),
             failures: std::mem::take(&mut *lock(&self.failures)),
@@ -485,6 +533,35 @@ impl Job {
     #[inline]
     pub(crate) fn checkpoint(&self) -> Result<(), Cancelled> {
         self.control.checkpoint()
+    }
+
+    /// The most bytes that should be moved at a time.
+    pub(crate) fn step(&self, wanted: usize) -> usize {
+        self.limits().map(Bandwidth::step).fold(wanted, usize::min)
+    }
+
+    /// Waits until so many bytes may be moved; or, without a limit, does nothing.
+    pub(crate) fn spend(&self, bytes: u64) -> Result<(), Cancelled> {
+        for limit in self.limits() {
+            let Some(taken) = limit.take(bytes) else { continue };
+            loop {
+                let left = limit.left(taken);
+                if left.is_zero() {
+                    break;
+                }
+                // Whoever changes the limit of a pool does not know who waits for it.
+                self.control.wait(For::Change, Some(left.min(LOOK_EVERY)), || None::<()>)?;
+            }
+        }
+        self.checkpoint()
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits().any(|limit| limit.get().is_some())
+    }
+
+    fn limits(&self) -> impl Iterator<Item = &Bandwidth> {
+        std::iter::once(&self.bandwidth).chain(self.shared_bandwidth.get().map(|limit| &**limit))
     }
 
     /// Something was begun that takes long by itself.

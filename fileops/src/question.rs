@@ -40,6 +40,8 @@ pub enum Question {
     Conflict(Arc<Conflict>),
     /// An entry failed.
     Failure(Failure),
+    /// A medium, or the server of a mount, is gone, as this error said: the operation paused as a whole.
+    MediumGone(Arc<Error>),
 }
 
 /// An entry that failed, and waits for what is to be done about it.
@@ -64,6 +66,8 @@ pub enum QuestionKind {
     Mismatch,
     /// An entry failed.
     Failure,
+    /// A medium is gone.
+    MediumGone,
 }
 
 /// An answer.
@@ -84,7 +88,7 @@ pub enum Resolution {
     Newer,
     /// Replace if the contents differ, else skip.
     Different,
-    /// The entry is tried again.
+    /// The entry is tried again; after [`Question::MediumGone`] the operation goes on.
     Retry,
     /// The entry is tried again, and a file or directory of the user's own that keeps the user out is opened for the time.
     RetryWithRights,
@@ -144,6 +148,7 @@ impl Question {
         let is_dir = |kind| kind == EntryKind::Directory;
         match self {
             Question::Failure(_) => QuestionKind::Failure,
+            Question::MediumGone(_) => QuestionKind::MediumGone,
             Question::Conflict(conflict) => match (is_dir(conflict.source.kind), is_dir(conflict.target.kind)) {
                 (true, true) => QuestionKind::Merge,
                 (false, false) => QuestionKind::Replace,
@@ -157,6 +162,7 @@ impl Question {
         match self {
             Question::Conflict(conflict) => &conflict.source.path,
             Question::Failure(failure) => &failure.error.path,
+            Question::MediumGone(error) => &error.path,
         }
     }
 
@@ -166,11 +172,13 @@ impl Question {
     /// Why it does not.
     pub fn allows(&self, resolution: &Resolution) -> Result<(), Unfit> {
         let is_known = match resolution {
-            Resolution::Skip | Resolution::Stop => true,
+            Resolution::Stop => true,
+            Resolution::Skip => !matches!(self, Question::MediumGone(_)),
             Resolution::Replace | Resolution::Newer | Resolution::Different => self.kind() == QuestionKind::Replace,
             Resolution::Merge => self.kind() == QuestionKind::Merge,
             Resolution::Rename(_) | Resolution::KeepBoth => matches!(self, Question::Conflict(_)),
-            Resolution::Retry | Resolution::RetryWithRights => matches!(self, Question::Failure(_)),
+            Resolution::Retry => !matches!(self, Question::Conflict(_)),
+            Resolution::RetryWithRights => matches!(self, Question::Failure(_)),
         };
         match (is_known, self, resolution) {
             (false, ..) => Err(Unfit::NoAnswer),
@@ -184,6 +192,7 @@ impl Question {
     pub(crate) fn unanswered(&self) -> Error {
         match self {
             Question::Failure(failure) => failure.error.again(),
+            Question::MediumGone(error) => error.again(),
             Question::Conflict(conflict) => {
                 Error::new(Action::Copy, &conflict.source.path, Refusal::Exists).with_target(&conflict.target.path)
             }

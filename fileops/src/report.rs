@@ -59,6 +59,29 @@ pub struct Skipped {
     pub target: PathBuf,
 }
 
+/// Files and their bytes.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many files.
+    pub files: u64,
+    /// Bytes of their contents, holes included.
+    pub bytes: u64,
+}
+
+/// What was compared with the source, and what the comparison is worth.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Read past the page cache from a device of this machine.
+    pub from_device: Tally,
+    /// Read again from a file system that has no device of this machine below it: memory, a server, a program. What that
+    /// answered is right; where it had it from is not known.
+    pub read_back: Tally,
+    /// Sharing their blocks with the source: there is nothing to compare.
+    pub shared: Tally,
+}
+
 /// Something that was put into the trash, or taken out again.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +132,10 @@ pub struct Report {
     pub allocated: u64,
     /// Files that share their blocks with the source.
     pub cloned: u64,
+    /// Files that were verified, where that was asked for.
+    pub verified: Verified,
+    /// Bytes that an interrupted operation had copied before, and that were not written again.
+    pub resumed: u64,
     /// Wall-clock time, pauses included.
     pub elapsed: Duration,
     /// The most workers at it at one time.

@@ -1,6 +1,7 @@
 //! Support for the headless tests: a file system which fails on demand, trees in a line of text,
 //! file systems in images, tests as another user, and tests which say why they were skipped.
 
+pub mod alone;
 pub mod compare;
 mod dsl;
 pub mod fault;

@@ -9,7 +9,7 @@ use crate::input::Input;
 use crate::messages;
 use crate::out::Out;
 use crate::signals::Held;
-use fileops::{OnConflict, OnError, Operation, Question, Resolution, Scope};
+use fileops::{OnConflict, OnError, Operation, Question, Resolution, Scope, Unfit};
 use prompt::Prompt;
 pub(crate) use protocol::Malformed;
 use protocol::Protocol;
@@ -95,8 +95,10 @@ impl Questions {
 fn skip_all(held: &Held) {
     held.with(|operation: &Operation| {
         for open in operation.questions() {
-            // Somebody else cannot have answered; a question that came meanwhile is seen at the next look.
-            let _ = operation.answer(open.id, Resolution::Skip, Scope::This);
+            // What cannot be left out is the end. A question that came meanwhile is seen at the next look.
+            if operation.answer(open.id, Resolution::Skip, Scope::This) == Err(Unfit::NoAnswer) {
+                let _ = operation.answer(open.id, Resolution::Stop, Scope::This);
+            }
         }
     });
 }

@@ -45,13 +45,19 @@ impl Prompt {
         }
         if self.queue.is_empty() {
             // Only the answers are waited for: until then a screen full of progress is better company.
-            let is_time = held.with(|operation| operation.progress().phase == Phase::Asking).unwrap_or(false);
-            if !is_time {
-                return;
+            match held.with(|operation| operation.progress().phase) {
+                Some(Phase::Asking) => self.gather(held),
+                Some(Phase::Paused) => {
+                    self.gather(held);
+                    self.queue.retain(|open| open.question.kind() == QuestionKind::MediumGone);
+                }
+                _ => {}
             }
-            self.gather(held);
+            let Some(first) = self.queue.front() else { return };
             before();
-            complain(&messages::questions(self.queue.len()));
+            if first.question.kind() != QuestionKind::MediumGone {
+                complain(&messages::questions(self.queue.len()));
+            }
             input.open();
         }
         self.show();
@@ -138,8 +144,9 @@ fn understand(line: &str, kind: QuestionKind) -> Typed {
         Some(_) => return Typed::Unclear,
         None => (line.as_str(), Scope::This),
     };
-    let is_failure = kind == QuestionKind::Failure;
+    let is_failure = matches!(kind, QuestionKind::Failure | QuestionKind::MediumGone);
     let resolution = match word {
+        "" if kind == QuestionKind::MediumGone => return Typed::Unclear,
         "" | "s" | "skip" => Resolution::Skip,
         "r" | "retry" if is_failure => Resolution::Retry,
         "o" | "open" if is_failure => Resolution::RetryWithRights,

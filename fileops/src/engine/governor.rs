@@ -248,7 +248,7 @@ impl<V: Visitor> Engine<V> {
             if self.job.control.wait(For::Change, next, is_news).is_err() {
                 continue;
             }
-            if self.job.control.state() == State::Paused {
+            if self.job.control.state() == State::Paused || self.job.is_limited() {
                 // Workers that wait for the caller say nothing about the device.
                 window = Window::default();
                 continue;

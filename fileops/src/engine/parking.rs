@@ -7,7 +7,7 @@
 use super::node::{Left, Node};
 use super::queue::Task;
 use super::{Engine, Entry, Stop, Visit, Visitor, Worker};
-use crate::control::lock;
+use crate::control::{Cancelled, lock};
 use crate::error::{Error, Refusal};
 use crate::question::{Failure, OnError, Question, Resolution, Unfit};
 use crate::sys::open::Follow;
@@ -169,6 +169,16 @@ impl<V: Visitor> Worker<V> {
         loop {
             let question = match visit {
                 Err(Stop::Asked(question)) => *question,
+                Err(Stop::Failed(error)) if self.asks_about(&error) && is_gone(&error) => {
+                    visit = match self.engine.job.wait_for_medium(&error) {
+                        Ok(()) => self.attempt(dir, name, kind),
+                        Err(Cancelled) => {
+                            self.settle(dir, Err::<(), _>(error.into()));
+                            return;
+                        }
+                    };
+                    continue;
+                }
                 Err(Stop::Failed(error)) if self.asks_about(&error) => {
                     let entry = Entry { dir, name, kind, follow: Follow::No };
                     let rights = Arc::clone(&self.engine).visitor.rights(self, &entry, &error);
@@ -358,6 +368,11 @@ impl<V: Visitor> Worker<V> {
         let above = Arc::clone(above);
         Some(if node.is_resting() { Step::Waited(above) } else { Step::Ended(above) })
     }
+}
+
+/// Whether an error says that the medium is not there, or nobody serves the mount any more: every further call says so too.
+fn is_gone(error: &Error) -> bool {
+    matches!(error.source.raw_os_error(), Some(libc::ENODEV | libc::ENXIO | libc::ENOTCONN | libc::ESHUTDOWN))
 }
 
 /// What is over in a directory's subtree.

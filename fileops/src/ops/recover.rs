@@ -1,6 +1,7 @@
 //! What interrupted operations left: found in their journals, or by their names on a disk; told by identity; removed only
 //! when asked to.
 
+use super::copy::{self, Copy};
 use super::{remove, undo};
 use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
@@ -33,12 +34,20 @@ pub struct Leftover {
     /// Whether it is the very file that the journal recorded. Anything else under its name is somebody's: an interrupted
     /// replacement can leave the old file there.
     pub is_ours: bool,
+    /// What was asked for: see `copy::asked`.
+    asked: Vec<Vec<u8>>,
     id: Id,
     name: CString,
     dir: PathBuf,
 }
 
 impl Leftover {
+    /// The copy that left it, not started yet. Started, it goes on where it was interrupted. `None` where no record tells what
+    /// it was.
+    pub fn copy_again(&self) -> Option<Copy> {
+        copy::asked(&self.asked)
+    }
+
     /// Removes it, with everything in it, if it is still the file that was found.
     ///
     /// # Errors
@@ -139,6 +148,7 @@ fn look(journal: &Written, stage: &Recorded) -> io::Result<Option<Leftover>> {
             (None, FileType::Directory) => list::is_empty(&dir, &stage.name),
             (None, _) => true,
         },
+        asked: journal.asked.clone(),
         id: stat.id,
         name: stage.name.clone(),
         dir: stage.dir.clone(),
@@ -184,6 +194,7 @@ impl Search {
             verb: None,
             started: None,
             is_ours: matches!(stat.kind(), FileType::RegularFile | FileType::Directory),
+            asked: Vec::new(),
             id: stat.id,
             name: entry.name.to_owned(),
             dir: entry.dir.path(End::Source),

@@ -42,7 +42,7 @@ impl Devices {
     }
 
     /// Whether a head has to travel to one of the paths.
-    pub(super) fn has_head<'a>(&mut self, paths: impl IntoIterator<Item = &'a PathBuf>) -> bool {
+    pub(super) fn has_head<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> bool {
         self.refresh();
         let mut paths = paths.into_iter().take(LOOKED_AT);
         paths.any(|path| self.under(path).is_some_and(|under| under.medium.is_rotational))

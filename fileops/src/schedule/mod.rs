@@ -15,7 +15,7 @@ use crate::pool::{Pool, Prepared, Task};
 use crate::progress::{Meter, Phase};
 use device::Devices;
 use queue::{Member, Queue, Turn};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -211,7 +211,7 @@ impl Scheduler {
     }
 
     /// Whether one of the paths is on a disk whose head must travel to it.
-    pub(crate) fn has_head<'a>(&self, paths: impl IntoIterator<Item = &'a PathBuf>) -> bool {
+    pub(crate) fn has_head<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> bool {
         lock(&self.devices).has_head(paths)
     }
 

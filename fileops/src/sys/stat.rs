@@ -5,6 +5,7 @@ use rustix::fs::{self, AtFlags, FileType, StatxFlags};
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which file, within one process: two names with the same identity are the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +24,14 @@ pub(crate) struct OnMount(u64, u64);
 pub(crate) struct Time {
     pub(crate) seconds: i64,
     pub(crate) nanoseconds: i64,
+}
+
+impl Time {
+    /// By the machine's clock.
+    pub(crate) fn now() -> Time {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time { seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanoseconds: now.subsec_nanos().into() }
+    }
 }
 
 /// The attributes of one entry, as one call gave them.
@@ -74,6 +83,15 @@ impl Stat {
     /// Which mount it is on, if it was asked for by [`of_dir`](Stat::of_dir).
     pub(crate) fn on_mount(&self) -> OnMount {
         OnMount(self.mount, if self.mount == 0 { self.id.dev } else { 0 })
+    }
+
+    /// A number of the mount that a directory is on, which no later mount of this run of the kernel has; `None` before Linux
+    /// 6.8.
+    pub(crate) fn mount_session(dir: impl AsFd) -> Option<u64> {
+        // Source: STATX_MNT_ID_UNIQUE in linux/stat.h.
+        let unique = StatxFlags::from_bits_retain(0x4000);
+        let stat = again(|| fs::statx(&dir, c"", AtFlags::EMPTY_PATH, unique)).ok()?;
+        (stat.stx_mask & unique.bits() != 0).then_some(stat.stx_mnt_id)
     }
 
     pub(crate) fn kind(&self) -> FileType {

@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
 use fileops::{EntryKind, Merges, OnConflict, Operation, Question, QuestionKind, Resolution, Scope, Unfit, copy_as};
-use fileops_tests::Tree;
-use fileops_tests::tree::inode;
+use fileops_tests::tree::{inode, make};
+use fileops_tests::{Action, Fault, FaultFs, Op, Tree, require_fuse};
 
-use crate::{about, answer, asked, end, failed, is_conflict, skipped};
+use crate::{about, answer, asked, end, failed, is_conflict, skipped, wait_until};
 
 fn start(tree: &Tree) -> Operation {
     copy_as(tree.path("from"), tree.path("to")).on_conflict(OnConflict::Ask).start()
@@ -135,30 +135,25 @@ fn a_file_and_a_directory_never_replace_each_other() {
 
 #[test]
 fn an_answer_for_its_kind_is_the_rule_from_then_on() {
-    let tree = Tree::new("from/ to/ from/m=m to/m/ from/late/a=new to/late/a=old");
-    for number in 0..50 {
-        fs::write(tree.path(format!("from/{number}")), "new").unwrap();
-        fs::write(tree.path(format!("to/{number}")), "old").unwrap();
-    }
-    let operation = start(&tree);
-    // As early as there is one: others are still to come.
-    let first = fileops::block_on(async {
-        loop {
-            let open = operation.question().await.expect("there are many");
-            if open.question.kind() == QuestionKind::Replace {
-                return open;
-            }
-        }
-    });
-    operation.answer(first.id, Resolution::Replace, Scope::Kind).unwrap();
-    let questions = asked(&operation, 1);
+    require_fuse!();
+    let (fs, tree) = (FaultFs::new(), Tree::new("to/a=old to/b=old to/m/ to/late/c=old to/late/d=old to/late/n/"));
+    make(fs.path(), "from/a=new from/b=new from/m=m from/late/c=new from/late/d=new from/late/n=n");
+    fs.add(Fault::new(Op::Opendir, Action::Hang).name("late"));
+    let operation = copy_as(fs.path().join("from"), tree.path("to")).on_conflict(OnConflict::Ask).jobs(2).start();
+    assert!(fs.wait_hanging(1, Duration::from_secs(20)));
+    wait_until(|| operation.questions().len() == 3);
+    let questions = operation.questions();
+    operation.answer(about(&questions, "a").id, Resolution::Replace, Scope::Kind).unwrap();
+    wait_until(|| operation.questions().len() == 1);
+    fs.clear();
+    fs.release();
+    // Only of the other kind are there more.
+    let questions = asked(&operation, 2);
     answer(&operation, &questions, "m", Resolution::Skip);
+    answer(&operation, &questions, "n", Resolution::Skip);
     let report = end(operation);
-    assert_eq!((skipped(&report), report.failures.len()), (vec!["m".into()], 0));
-    assert_eq!(fs::read_to_string(tree.path("to/late/a")).unwrap(), "new");
-    for number in 0..50 {
-        assert_eq!(fs::read_to_string(tree.path(format!("to/{number}"))).unwrap(), "new");
-    }
+    assert_eq!((skipped(&report), report.failures.len()), (vec!["m".into(), "n".into()], 0));
+    tree.assert("to/a=new to/b=new to/m/ to/late/c=new to/late/d=new to/late/n/");
 }
 
 #[test]

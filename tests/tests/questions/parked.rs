@@ -6,8 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fileops::{OnConflict, OnError, Outcome, Phase, Question, Resolution, Scope, Unfit, copy, copy_as};
+use fileops_tests::tree::make;
 use fileops_tests::user::give;
-use fileops_tests::{Tree, as_user, require_root, test_name, user, user_part};
+use fileops_tests::{
+    Action, Fault, FaultFs, Op, Tree, as_user, require_fuse, require_root, test_name, user, user_part,
+};
 
 use crate::{about, answer, asked, end, failed, is_conflict, skipped, wait_until};
 
@@ -296,4 +299,47 @@ fn an_inbox_answers_while_the_operation_itself_is_awaited() {
     assert!(fileops::block_on(operation).is_complete());
     answerer.join().unwrap();
     tree.assert("from/a=new from/b=new to/a=new to/b=new");
+}
+
+#[test]
+fn a_medium_that_is_gone_pauses_everything_and_is_asked_about_once() {
+    require_fuse!();
+    let fs = FaultFs::new();
+    let tree = Tree::new("to/");
+    for number in 0..300 {
+        make(fs.path(), &format!("from/{number}/file={number}"));
+    }
+    fs.add(Fault::new(Op::Any, Action::Errno(libc::ENODEV)).name("file").from(10));
+    let start = || copy_as(fs.path().join("from"), tree.path("to/new")).on_error(OnError::Ask).jobs(4).start();
+    let operation = start();
+    wait_until(|| operation.progress().phase == Phase::Paused);
+    let questions = operation.questions();
+    let Question::MediumGone(error) = &questions[0].question else { panic!("{questions:?}") };
+    assert_eq!((questions.len(), error.errno()), (1, Some(libc::ENODEV)));
+    let id = questions[0].id;
+    assert_eq!(operation.answer(id, Resolution::Skip, Scope::This), Err(Unfit::NoAnswer));
+    // Still gone: paused and asked again.
+    operation.answer(id, Resolution::Retry, Scope::This).unwrap();
+    wait_until(|| operation.questions().first().is_some_and(|open| open.id != id));
+    assert_eq!(operation.questions().len(), 1);
+    fs.clear();
+    operation.answer(operation.questions()[0].id, Resolution::Retry, Scope::This).unwrap();
+    wait_until(|| {
+        // A worker that was late may have asked once more.
+        let late = operation.questions();
+        late.iter().for_each(|open| drop(operation.answer(open.id, Resolution::Retry, Scope::This)));
+        operation.is_done()
+    });
+    let report = end(operation);
+    assert!(report.is_complete() && report.files == 300, "{report:?}");
+    fs::remove_dir_all(tree.path("to/new")).unwrap();
+    fs.add(Fault::new(Op::Any, Action::Errno(libc::ENODEV)).name("file").from(10));
+    let operation = start();
+    wait_until(|| !operation.questions().is_empty());
+    operation.answer(operation.questions()[0].id, Resolution::Stop, Scope::This).unwrap();
+    assert_eq!(end(operation).outcome, Outcome::Stopped);
+    tree.assert("to/");
+    let operation = start();
+    wait_until(|| !operation.questions().is_empty());
+    assert_eq!(operation.wait().outcome, Outcome::Stopped, "nobody can answer");
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use fileops::{OnConflict, OnError, Operation, Outcome, QuestionKind, Resolution, Scope, copy_as};
@@ -94,6 +95,46 @@ fn an_answer_that_comes_before_the_tree_has_its_name_is_worked_on_afterwards() {
     let report = end(operation);
     assert_eq!(failed(&report), ["bad"]);
     tree.assert("to/slow=y");
+}
+
+#[test]
+fn what_is_tried_again_while_a_tree_gets_its_name_is_never_half_written_in_it() {
+    require_fuse!();
+    let fs = damaged("from/d/bad=xxxxxxxx from/e/slow=y", &["bad"]);
+    fs.add(Fault::new(Op::Read, Action::Hang).name("slow"));
+    let tree = Tree::new("");
+    let operation = copy_as(fs.path().join("from"), tree.path("to")).on_error(OnError::Ask).jobs(2).start();
+    assert!(fs.wait_hanging(1, Duration::from_secs(20)));
+    wait_until(|| !operation.questions().is_empty());
+    let id = operation.questions()[0].id;
+    // The directory it is in is over but for it; the tree is not.
+    fs.clear();
+    fs.add(Fault::new(Op::Read, Action::Hang).name("bad"));
+    operation.answer(id, Resolution::Retry, Scope::This).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    fs.release();
+    wait_until(|| tree.path("to").exists());
+    assert!(fs.wait_hanging(1, Duration::from_secs(20)));
+    tree.assert("to/d/ to/e/slow=y");
+    fs.clear();
+    fs.release();
+    assert!(end(operation).is_complete());
+    tree.assert("to/d/bad=xxxxxxxx to/e/slow=y");
+}
+
+#[test]
+fn a_directory_that_comes_late_leaves_the_times_above_it() {
+    require_fuse!();
+    let source = Tree::new("from/d/sub/x=x from/d/y=y from/z=z");
+    age_directories(&source.path("from"), &mut 0);
+    let fs = FaultFs::new();
+    fs.add(Fault::new(Op::Mkdir, Action::Errno(libc::EIO)).name("sub"));
+    let operation = start(&source.path("from"), fs.path().join("to"));
+    let questions = asked(&operation, 1);
+    fs.clear();
+    answer(&operation, &questions, "sub", Resolution::Retry);
+    assert!(end(operation).is_complete());
+    assert_same_tree(source.path("from"), fs.path().join("to"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Directories: merged with what is there, or made under a name of ours and published when they are whole.
 
+use super::adopted::Adopted;
 use super::attributes::{Made, Target};
 use super::names;
 use super::place::{Kind, Place, Staged};
@@ -13,7 +14,7 @@ use crate::progress::add;
 use crate::question::Resolution;
 use crate::report::NoteKind;
 use crate::sys::open::{self, Follow};
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name};
 use std::ffi::{CStr, CString};
 use std::io;
@@ -119,8 +120,13 @@ impl Copying {
         target: &Arc<OwnedFd>,
         wanted: CString,
     ) -> Visit<Enter<Place>> {
+        let origin = self.origin(worker, entry, target, None)?;
+        if let Some((staged, found, adopted)) = self.adopt(worker, entry.dir, target, &wanted, &origin) {
+            return self.go_on_in(worker, entry, target, (staged, found.id), adopted);
+        }
         self.touch(entry.dir);
         let staged = self.ledger.intend(entry.dir, target, &wanted);
+        self.ledger.comes_from(&staged, &origin);
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
         let give_up = |error: io::Error, action| {
@@ -157,6 +163,29 @@ impl Copying {
         Ok(Enter::Into(place, Some(side)))
     }
 
+    /// Into the stage of an interrupted copy.
+    fn go_on_in(
+        &self,
+        worker: &Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+        (staged, id): (Arc<Staged>, Id),
+        adopted: Adopted,
+    ) -> Visit<Enter<Place>> {
+        let opened = self.open_up(worker, target, staged.name(), id);
+        opened.during(Action::Open, || staged.shown())?;
+        self.touch(entry.dir);
+        // Whether the file system has modes of its own was found out by the copy that began.
+        entry.dir.data.route().own_modes();
+        self.unfinished.fetch_add(1, Relaxed);
+        let mut place = Place::new(Kind::Fresh);
+        let side = Side::staged(staged.name().to_owned(), staged.wanted.clone());
+        place.stage = Some(staged);
+        place.adopted = Some(adopted);
+        place.was_touched.store(true, Relaxed);
+        Ok(Enter::Into(place, Some(side)))
+    }
+
     /// The subtree is over, or `rests` but for what waits: a stage gets its final name, and what had to wait for its entries
     /// is set.
     pub(super) fn settle_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, rests: bool) -> Visit {
@@ -183,6 +212,7 @@ impl Copying {
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
                     self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
                 }
+                self.sync_fresh(worker, dir)?;
                 self.is_settled(dir);
             }
         }
@@ -205,7 +235,9 @@ impl Copying {
         if matches!(kept, Err(Stop::Cancelled)) {
             return kept;
         }
+        self.persist(worker, dir, |worker| self.settle_stage(worker, dir))?;
         self.persist(worker, dir, |_| self.publish_dir(dir, staged))?;
+        dir.parent().into_iter().for_each(|above| self.has_new_name(above));
         dir.data.is_public.store(true, Release);
         self.is_settled(dir);
         if kept.is_err() {
@@ -291,7 +323,7 @@ fn is_gone(removed: io::Result<()>) -> bool {
 }
 
 /// A file system without modes leaves a stage as it is.
-fn ignore_refusal(error: io::Error) -> io::Result<()> {
+pub(super) fn ignore_refusal(error: io::Error) -> io::Result<()> {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS) => Ok(()),
         _ => Err(error),

@@ -1,19 +1,30 @@
 //! Copying: the options, and what happens before and after the walk. `visitor` does the entries.
 
+mod adopted;
+mod asked;
 mod attributes;
 mod compare;
 mod contents;
 mod directories;
 mod files;
 mod links;
+mod mend;
 mod names;
 mod place;
 mod replace;
+mod resume;
 mod rights;
 mod route;
 mod scan;
+mod settling;
 mod spot;
+mod verify;
 mod visitor;
+
+pub(crate) use asked::asked;
+pub use resume::Resume;
+pub use settling::Durability;
+pub use verify::Verify;
 
 use super::{remove, source, steps, undo};
 use crate::conflict::{Merges, OnConflict, Undoable};
@@ -31,12 +42,14 @@ use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
 use links::Links as LinkGroups;
 use place::{Ledger, Place};
+use resume::Interrupted;
 use route::Routes;
 use scan::Scan;
+use settling::Waiting;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -134,6 +147,14 @@ enum Destination {
     Name(PathBuf),
 }
 
+impl Destination {
+    fn path(&self) -> &Path {
+        match self {
+            Destination::Into(path) | Destination::Name(path) => path,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Options {
     on_conflict: OnConflict,
@@ -144,6 +165,11 @@ struct Options {
     read_only_dirs: ReadOnlyDirs,
     workers: Workers,
     retries: u32,
+    /// `None`: as the target's medium asks for.
+    durability: Option<Durability>,
+    verify: Verify,
+    bandwidth: Option<u64>,
+    resume: Resume,
     undoable: Undoable,
     on_error: OnError,
     merges: Merges,
@@ -160,6 +186,10 @@ impl Copy {
             read_only_dirs: ReadOnlyDirs::default(),
             workers: Workers::Adapt,
             retries: 0,
+            durability: None,
+            verify: Verify::default(),
+            bandwidth: None,
+            resume: Resume::default(),
             undoable: Undoable::default(),
             on_error: OnError::default(),
             merges: Merges::default(),
@@ -222,6 +252,12 @@ impl Copy {
         self
     }
 
+    /// Moves no more than so many bytes of contents a second; see [`Operation::set_bandwidth`]. Default `None`, no limit.
+    pub fn bandwidth(mut self, bytes_per_second: Option<u64>) -> Copy {
+        self.options.bandwidth = bytes_per_second;
+        self
+    }
+
     /// Whether an [`undo`](crate::undo) can take it back; default [`Undoable::Yes`].
     pub fn undoable(mut self, undoable: Undoable) -> Copy {
         self.options.undoable = undoable;
@@ -245,9 +281,8 @@ impl Copy {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::with_rules("copy", options.on_shortage, options.on_error);
-        let target = match &destination {
-            Destination::Into(path) | Destination::Name(path) => path.clone(),
-        };
+        job.bandwidth.set(options.bandwidth);
+        let target = destination.path().to_owned();
         let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
     }
@@ -283,6 +318,9 @@ struct Copying {
     user: u32,
     /// New directories that are not done: removed with the tree they are in, they are not removed again.
     unfinished: AtomicU64,
+    durability: Durability,
+    waiting: Waiting,
+    interrupted: Interrupted,
     /// Directories that were given rights for the time.
     loosened: Mutex<Vec<Loosened>>,
 }
@@ -310,13 +348,15 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
         job.journal.keep_no_steps();
     }
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
+    job.journal.asked(&asked::words(&sources, &destination, &options));
     let copying = Copying::new(sources.clone(), destination, options, job);
     let scan = Scan::start(sources, follow, &copying.target, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
+    let is_settled = settle(&engine, job, pool);
     job.is_finishing.store(true, Relaxed);
     let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
-    let is_over = is_over && clean_up(&engine, job, pool, outcome);
+    let is_over = is_over && is_settled && clean_up(&engine, job, pool, outcome);
     let left = engine.visitor.ledger.left();
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
@@ -326,6 +366,29 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
     }
     job.report(outcome)
+}
+
+/// Waits until everything is on the device, and compared, that shall be. On a thread of its own, since that can take long;
+/// `false` when the caller cancelled meanwhile and it takes longer still.
+fn settle(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool) -> bool {
+    if job.control.is_cancelled() || !(engine.visitor.is_durable() || engine.visitor.is_verifying()) {
+        return true;
+    }
+    let last = {
+        let (engine, job) = (Arc::clone(engine), Arc::clone(job));
+        move || engine.visitor.settle_all(&job, &|node| engine.descriptor(node, End::Target))
+    };
+    if !pool.has_threads() {
+        last();
+        return true;
+    }
+    let task = pool.spawn(last);
+    while !job.wait_until(|| task.is_done() || job.control.is_cancelled(), GRACE) {}
+    let is_over = job.wait_until(|| task.is_done(), GRACE);
+    if !is_over {
+        job.is_stuck_at(engine.visitor.target_path());
+    }
+    is_over
 }
 
 /// Removes what is unfinished. On a thread of its own, since a call may hang there too; `false` when the caller cancelled
@@ -389,7 +452,7 @@ fn take<T>(from: &Mutex<Option<T>>) -> Option<T> {
 /// Of what was removed, only what was done counts.
 fn count_removed(engine: &Engine<Copying>, job: &Job, removed: &AtomicU64) {
     let removed = removed.load(Relaxed).saturating_sub(engine.visitor.unfinished.load(Relaxed));
-    job.removed.store(removed.min(job.meter.sums().entries), Relaxed);
+    job.removed.fetch_add(removed.min(job.meter.sums().entries), Relaxed);
 }
 
 /// One worker where a head has to travel between places, or where a source has to meet what another one became.
@@ -400,11 +463,9 @@ fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers)
     if workers != Workers::Adapt {
         return workers;
     }
-    let target = match destination {
-        Destination::Into(path) | Destination::Name(path) => path,
-    };
     // The target first: of very many sources only some are looked at.
-    let is_rotational = scheduler().has_head([target].into_iter().chain(sources));
+    let paths = [destination.path()].into_iter().chain(sources.iter().map(PathBuf::as_path));
+    let is_rotational = scheduler().has_head(paths);
     if is_rotational { Workers::Fixed(1) } else { workers }
 }
 
@@ -417,6 +478,8 @@ fn have_one_target(sources: &[PathBuf]) -> bool {
 
 impl Copying {
     fn new(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>) -> Copying {
+        let durability = options.durability.unwrap_or_else(|| settling::for_medium(destination.path()));
+        job.meter.device.is_counted.store(durability == Durability::Device, Relaxed);
         Copying {
             sources,
             options,
@@ -437,6 +500,9 @@ impl Copying {
             may_give_away: process::effective_ids().0 == 0,
             user: process::effective_ids().0,
             unfinished: AtomicU64::new(0),
+            durability,
+            waiting: Waiting::default(),
+            interrupted: Interrupted::look(options.resume),
             loosened: Mutex::default(),
         }
     }
@@ -459,6 +525,11 @@ impl Copying {
         let above = directories_above(&file, stat.id);
         let target = Arc::new(TargetDir { file: Arc::new(file), path, stat, above });
         Ok(Arc::clone(self.target.get_or_init(|| target)))
+    }
+
+    /// What the directory at the target is called in reports.
+    fn target_path(&self) -> PathBuf {
+        self.target.get().map(|target| target.path.clone()).unwrap_or_default()
     }
 
     /// The name a root gets at the target, where it does not keep its own; none if the target is a directory itself ("..").
@@ -491,7 +562,7 @@ impl Copying {
         for staged in self.ledger.left() {
             let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());
-            if keeps && is_dir {
+            if keeps && is_dir && !staged.is_doubtful() {
                 staged.finish();
                 // Where somebody took the name, it stays under ours.
                 if staged.publish(&staged.wanted).is_ok() {

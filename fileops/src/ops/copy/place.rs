@@ -1,15 +1,17 @@
 //! Where copies go: straight into a directory of our own that nobody sees yet, or beside what is there already, under a
 //! name of ours until they are whole.
 
+use super::adopted::Adopted;
 use super::names;
 use super::replace::Replacement;
 use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
 use crate::error::{Action, Error, Result};
-use crate::journal::{self, Location, Stage, Step};
+use crate::journal::{self, Location, Origin, Recorded, Stage, Step};
 use crate::operation::Job;
 use crate::ops::steps;
+use crate::sys::open::Access;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name, open, process};
 use std::borrow::Cow;
@@ -40,6 +42,10 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
+    /// It was there already, in the stage of an interrupted copy.
+    pub(super) adopted: Option<Adopted>,
+    /// It waits to be made durable, with the new names in it.
+    pub(super) is_unsynced: AtomicBool,
     /// Whether the new tree it is in has its name, though some entries still wait; one answer for all of it.
     pub(super) is_public: Arc<AtomicBool>,
     /// It was counted, as done or as made.
@@ -74,6 +80,8 @@ impl Place {
             inherits,
             replacements,
             was_touched,
+            adopted: None,
+            is_unsynced: AtomicBool::new(false),
             is_public,
             was_counted,
             was_settled,
@@ -168,6 +176,11 @@ impl Staged {
         self.is_doubtful.load(Relaxed)
     }
 
+    /// It is not removed by us: nobody knows whose it is.
+    pub(super) fn is_left(&self) {
+        self.is_doubtful.store(true, Relaxed);
+    }
+
     /// Gives it a name, which must be free. A reply can be lost: what has the name then tells.
     pub(super) fn publish(&self, name: &CStr) -> io::Result<()> {
         let renamed = name::rename_new(&*self.dir, self.name(), &*self.dir, name);
@@ -205,12 +218,39 @@ impl Ledger {
     pub(super) fn intend(&self, node: &Node<Place>, dir: &Arc<OwnedFd>, wanted: &CStr) -> Arc<Staged> {
         let home = self.touches(node, dir).clone();
         let stage = self.job.journal.stage(&home, wanted);
+        self.keep(stage, node, dir, wanted)
+    }
+
+    fn keep(&self, stage: Stage, node: &Node<Place>, dir: &Arc<OwnedFd>, wanted: &CStr) -> Arc<Staged> {
+        let home = self.touches(node, dir).clone();
         let (dir, path) = (Arc::clone(dir), node.path(End::Target));
         let (id, source, is_doubtful) = Default::default();
         let (is_part, wanted) = (node.data.is_ours(), wanted.to_owned());
         let staged = Arc::new(Staged { stage, home, is_part, dir, path, wanted, id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
+    }
+
+    /// Records that the stage of an interrupted operation is this one's from now on.
+    pub(super) fn adopt(
+        &self,
+        node: &Node<Place>,
+        dir: &Arc<OwnedFd>,
+        found: &Recorded,
+        id: Id,
+        origin: &Origin,
+    ) -> Arc<Staged> {
+        let home = self.touches(node, dir);
+        let stage = self.job.journal.adopt(found, home, id, origin);
+        let staged = self.keep(stage, node, dir, &found.wanted);
+        let _ = staged.id.set(id);
+        lock(&self.ids).insert(id);
+        staged
+    }
+
+    /// Records where a stage comes from.
+    pub(super) fn comes_from(&self, staged: &Staged, origin: &Origin) {
+        self.job.journal.origin(&staged.stage, origin);
     }
 
     /// Something is about to be made in a directory that was there before. Gives how that is recorded.
@@ -313,7 +353,7 @@ impl Draft {
         node: &Node<Place>,
         dir: Arc<OwnedFd>,
         spot: &Spot,
-        mode: u32,
+        (mode, access): (u32, Access),
         size: u64,
     ) -> Result<(Draft, OwnedFd)> {
         if let Spot::New(_) = spot {
@@ -321,13 +361,13 @@ impl Draft {
             // Where errors may come as late as the close, the file is closed before it gets its name.
             let may_be_unnamed = process::has_proc() && !node.data.route().target.may_fail_at_close();
             if size <= UNNAMED_MAX && may_be_unnamed {
-                if let Ok(file) = open::create_unnamed(&*dir, mode) {
+                if let Ok(file) = open::create_unnamed(&*dir, mode, access) {
                     ledger.touches(node, &dir);
                     return Ok((Draft { dir, on_disk: OnDisk::Unnamed }, file));
                 }
             }
         }
-        Draft::named(ledger, node, dir, spot, |dir, name| open::create(dir, name, mode), Action::Create)
+        Draft::named(ledger, node, dir, spot, |dir, name| open::create_for(dir, name, mode, access), Action::Create)
     }
 
     /// Anything that has a name from the beginning.
@@ -366,6 +406,24 @@ impl Draft {
                 let error = names::explained(error, spot.name(), node.data.route().target);
                 Err(Error::new(action, node.path_of(End::Target, spot.name()), error))
             }
+        }
+    }
+
+    /// A file of an adopted stage of its own.
+    pub(super) fn adopted(ledger: &Arc<Ledger>, staged: Arc<Staged>) -> Draft {
+        Draft { dir: Arc::clone(&staged.dir), on_disk: OnDisk::Staged(Arc::clone(ledger), staged) }
+    }
+
+    /// A file in an adopted stage.
+    pub(super) fn in_stage(dir: &Arc<OwnedFd>, name: &CStr) -> Draft {
+        Draft { dir: Arc::clone(dir), on_disk: OnDisk::Final(name.to_owned()) }
+    }
+
+    /// The stage that it is.
+    pub(super) fn staged(&self) -> Option<&Arc<Staged>> {
+        match &self.on_disk {
+            OnDisk::Staged(_, staged) => Some(staged),
+            _ => None,
         }
     }
 

@@ -5,6 +5,7 @@ use super::directories::into_itself;
 use super::files::prepare;
 use super::names;
 use super::place::{Kind, Place};
+use super::resume::NOBODYS;
 use super::{Copying, Destination, Links};
 use crate::conflict::OnConflict;
 use crate::control::lock;
@@ -51,7 +52,8 @@ impl Copying {
                 looks -= 1;
                 continue;
             }
-            if left == 0 || error.refusal().is_some_and(|refusal| refusal != Refusal::Changed) {
+            let is_final = |refusal| !matches!(refusal, Refusal::Changed | Refusal::Mismatch);
+            if left == 0 || error.refusal().is_some_and(is_final) {
                 return Err(error.into());
             }
             left -= 1;
@@ -76,11 +78,21 @@ impl Copying {
             let name = self.name_at_target(worker, entry)?;
             let path = || entry.dir.path_of(End::Target, &name);
             let explained = |error| names::explained(error, &name, entry.dir.data.route().target);
-            self.persist(worker, entry.dir, |_| {
-                Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
-            })?;
+            let adopted = entry.dir.data.adopted;
+            let is_there = match adopted {
+                Some(_) => self.persist(worker, entry.dir, |worker| self.adopt_dir(worker, entry, &target, &name))?,
+                None => false,
+            };
+            if !is_there {
+                self.persist(worker, entry.dir, |_| {
+                    Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
+                })?;
+                self.made_in_adopted(entry.dir, Stat::at(&*target, &name), NOBODYS);
+            }
             self.unfinished.fetch_add(1, Relaxed);
-            let place = Place::inside(&entry.dir.data);
+            let mut place = Place::inside(&entry.dir.data);
+            place.adopted = adopted.filter(|_| is_there);
+            place.was_touched.store(is_there, Relaxed);
             return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
         }
         self.persist(worker, entry.dir, |worker| self.enter_shared(worker, entry, &target))
@@ -120,7 +132,9 @@ impl Visitor for Copying {
         let source = side.open_descriptor().expect("a root's side is open");
         let stat = Stat::of_dir(&*source).during(Action::Stat, || path)?;
         let devices = (stat.id.dev, target.stat.id.dev);
-        let _ = place.route.set(self.routes.between(&*source, &*target.file, devices));
+        let route = self.routes.between(&*source, &*target.file, devices);
+        self.writes_to(&route, &target.file);
+        let _ = place.route.set(route);
         let end = Side::root(target.path.clone(), Arc::clone(&target.file));
         let node = Node::top(side, Some(end), place);
         if !is_contents {
@@ -168,6 +182,7 @@ impl Visitor for Copying {
                 self.routes.between(&*source, &*target, (stat.id.dev, device))
             }
         };
+        self.writes_to(&route, &target);
         let _ = dir.data.route.set(route);
         if let Some(staged) = &dir.data.stage {
             staged.is_copy_of(Stat { mode: stat.mode | self.mode_of(dir), ..stat });
@@ -192,6 +207,9 @@ impl Visitor for Copying {
 
     fn close_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         self.replace_waiting(worker, dir, 0);
+        if dir.data.adopted.is_some() {
+            self.set_aside(worker, dir)?;
+        }
         if dir.data.is_ours() && (dir.data.stage.is_none() || dir.data.is_public()) {
             let mode = self.mode_of(dir);
             // Its entries must still be reachable for us: a mode that keeps its owner out comes when they are done.
