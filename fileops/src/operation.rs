@@ -383,6 +383,10 @@ impl Job {
         self.cancel();
     }
 
+    pub(crate) fn failure_count(&self) -> usize {
+        lock(&self.failures).len()
+    }
+
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
         lock(&self.skipped).push(Skipped { path, target });
     }
