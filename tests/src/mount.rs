@@ -133,7 +133,7 @@ impl Mount {
         let path = mountpoint()?;
         let done = run(Command::new("mount").args(args).arg(&path));
         done.inspect_err(|_| drop(fs::remove_dir(&path)))?;
-        Ok(Self { path, image: image, _below: None })
+        Ok(Self { path, image, _below: None })
     }
 
     /// Where it is mounted.
