@@ -4,6 +4,7 @@ use crate::rate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use fileops::{OnConflict, OnError};
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -33,6 +34,21 @@ pub(crate) enum Command {
     /// with the directories above it.
     #[command(after_help = EXIT_CODES)]
     Move(MoveArgs),
+    /// Give a file or directory another name in its directory; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Rename(RenameArgs),
+    /// Make empty files; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Create(PathsArgs),
+    /// Make directories; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Mkdir(PathsArgs),
+    /// Make a second name for a file, or a symbolic link; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Link(LinkArgs),
+    /// Copy files and trees beside themselves, as "name (copy)"
+    #[command(after_help = EXIT_CODES)]
+    Duplicate(PathsArgs),
     /// Delete files and trees for good: there is no undo
     ///
     /// Symbolic links are deleted themselves. What is mounted below a path stays, with the directories above it.
@@ -160,6 +176,42 @@ impl TransferArgs {
     pub(crate) fn wants_summary(&self) -> bool {
         self.verbose || (io::stderr().is_terminal() && !self.view.json)
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenameArgs {
+    /// What to rename
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The new name, without a directory
+    #[arg(value_name = "NAME")]
+    pub(crate) name: OsString,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PathsArgs {
+    /// Which
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    /// A file that exists; with --symbolic the link's text
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: PathBuf,
+    /// The new name
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Make a symbolic link
+    #[arg(short, long)]
+    pub(crate) symbolic: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
 }
 
 #[derive(Debug, Args)]

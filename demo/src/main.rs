@@ -26,6 +26,7 @@ mod recover;
 mod relocate;
 mod shortage;
 mod signals;
+mod single;
 mod text;
 mod trash;
 mod undo;
@@ -50,6 +51,11 @@ fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
         Command::Move(args) => relocate::run(args),
+        Command::Rename(args) => single::rename(args),
+        Command::Create(args) => single::create(args),
+        Command::Mkdir(args) => single::mkdir(args),
+        Command::Link(args) => single::link(args),
+        Command::Duplicate(args) => single::duplicate(args),
         Command::Delete(args) => delete::run(args),
         Command::Trash { command } => trash::run(command),
         Command::Undo(args) => undo::undo(&args),

@@ -3,6 +3,7 @@
 mod interrupted;
 mod moving;
 mod questions;
+mod single;
 mod trash;
 
 use serde_json::Value;

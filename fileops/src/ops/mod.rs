@@ -8,6 +8,7 @@ pub(crate) mod recover;
 pub(crate) mod relocate;
 pub(crate) mod remove;
 mod renaming;
+pub(crate) mod single;
 mod source;
 pub(crate) mod steps;
 pub(crate) mod trash;

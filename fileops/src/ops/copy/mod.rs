@@ -93,6 +93,25 @@ pub fn copy_as(source: impl Into<PathBuf>, name: impl Into<PathBuf>) -> Copy {
     Copy::new(vec![source.into()], Destination::Name(name.into()))
 }
 
+/// Copies one file or tree beside itself, under a name of its own: "name (copy).txt", then "name (copy 2).txt".
+pub fn duplicate(path: impl Into<PathBuf>) -> Copy {
+    let path = path.into();
+    let beside = source::split(&path).map_or_else(|_| path.clone(), |(parent, _)| parent);
+    let mut copy = Copy::new(vec![path], Destination::Into(beside)).on_conflict(OnConflict::Rename);
+    copy.options.copies = Copies::AreDuplicates;
+    copy
+}
+
+/// What a copy is called whose own name is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// "name (2)".
+    #[default]
+    AreNumbered,
+    /// "name (copy)".
+    AreDuplicates,
+}
+
 /// What a symbolic link is copied as.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -180,6 +199,7 @@ pub(super) struct Options {
     pub(super) merges: Merges,
     /// For a move: what happens at mount points below its sources.
     pub(super) moves: Option<Mounts>,
+    pub(super) copies: Copies,
 }
 
 impl Default for Options {
@@ -201,6 +221,7 @@ impl Default for Options {
             on_error: OnError::default(),
             merges: Merges::default(),
             moves: None,
+            copies: Copies::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Copying;
 use super::attributes::{Made, Target};
 use super::place::{Place, Spot};
-use super::{Names, compare, names};
+use super::{Copies, Names, compare, names};
 use crate::conflict::{self, Conflict, OnConflict};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
@@ -180,8 +180,11 @@ impl Copying {
 
     /// "name (2)", "name (3)": the first that is free now. The publication finds out whether it still is.
     pub(super) fn free_name(&self, dir: &OwnedFd, name: &CStr) -> io::Result<CString> {
-        for number in 2..u32::MAX {
-            let candidate = conflict::numbered(name, number);
+        let candidate = |number| match self.options.copies {
+            Copies::AreNumbered => conflict::numbered(name, number + 1),
+            Copies::AreDuplicates => conflict::duplicated(name, number),
+        };
+        for candidate in (1..u32::MAX).map(candidate) {
             match Stat::at(dir, &candidate) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(candidate),
                 Err(error) => return Err(error),
