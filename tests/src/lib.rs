@@ -1,10 +1,12 @@
 //! Support for the headless tests: a file system which fails on demand, trees in a line of text,
 //! file systems in images, tests as another user, and tests which say why they were skipped.
 
+pub mod alone;
 pub mod compare;
 mod dsl;
 pub mod fault;
 pub mod mount;
+pub mod random;
 pub mod rich;
 pub mod skip;
 pub mod snapshot;

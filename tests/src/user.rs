@@ -31,7 +31,7 @@ use std::time::Duration;
 use crate::temp::Temp;
 
 /// The variable which has the name of the part.
-const PART: &str = "FILEOPS_TEST_PART";
+pub(crate) const PART: &str = "FILEOPS_TEST_PART";
 
 /// Runs these statements, and no more of the test, where [`as_user`] asked for this part.
 #[macro_export]

@@ -58,6 +58,15 @@ pub(crate) fn put_back_times(job: &Job) {
     }
 }
 
+/// Records the times that directories are left with, so that an undo can tell whether somebody else touched them since.
+pub(crate) fn leave(job: &Job) {
+    for dir in job.journal.touched() {
+        if let Ok(stat) = open_dir(&dir).and_then(Stat::of) {
+            job.journal.did(&Step::Left { dir, modified: stat.modified });
+        }
+    }
+}
+
 pub(crate) fn set_modified(dir: &OwnedFd, modified: Time) -> io::Result<()> {
     attributes::set_times(dir, Stat::of(dir)?.accessed, modified)
 }

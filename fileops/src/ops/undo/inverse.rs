@@ -51,7 +51,7 @@ impl<'a> Inverse<'a> {
             Step::Replaced { at, new, kept, old } => self.replaced(at, new, kept, old),
             Step::Moved { from, to, identity } => self.moved(from, to, identity),
             Step::Carried { from, to, identity } => self.carried(from, to, identity),
-            Step::Sealed { .. } | Step::Touched { .. } => Ok(()),
+            Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => Ok(()),
         }
     }
 

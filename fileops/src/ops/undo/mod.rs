@@ -20,7 +20,7 @@ use crate::progress::add;
 use crate::report::{Outcome, Report};
 use crate::sys::stat::{Stat, Time};
 use inverse::Inverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -143,10 +143,12 @@ fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
         }
     }
     inverse.seal();
+    for Touched { dir, before, now } in touched {
+        // What is left to be undone is to find the times as the operation left them.
+        let modified = if is_whole { before } else { now };
+        let _ = steps::open_dir(&dir).and_then(|file| steps::set_modified(&file, modified));
+    }
     if is_whole {
-        for (dir, modified) in touched {
-            let _ = steps::open_dir(&dir).and_then(|file| steps::set_modified(&file, modified));
-        }
         settle_history(&held, is_redo).during(Action::Journal, || &held.journal.path)?;
     }
     Ok(())
@@ -154,6 +156,9 @@ fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
 
 /// Ends what an operation has recorded and kept.
 pub(crate) fn finish(job: &Job, pool: &Pool, is_clean: bool, is_cancelled: bool) {
+    if is_clean {
+        steps::leave(job);
+    }
     job.journal.finish(is_clean, is_cancelled);
     if is_clean {
         trim(job, pool);
@@ -194,17 +199,33 @@ fn settle_history(held: &Held, is_redo: bool) -> std::io::Result<()> {
     }
 }
 
-/// The directories that the operation worked in and nobody else has since, with the times they had before it.
-fn untouched_since(held: &Held) -> Vec<(Dir, Time)> {
+/// A directory that the operation worked in, and nobody else since.
+struct Touched {
+    dir: Dir,
+    /// Its time before the operation, and now.
+    before: Time,
+    now: Time,
+}
+
+fn untouched_since(held: &Held) -> Vec<Touched> {
     let end = held.journal.ended.map_or(held.journal.written, |(_, end)| end);
     let end = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
+    let (mut before, mut left) = (Vec::new(), HashMap::new());
     let mut seen = HashSet::new();
-    let touched = held.journal.steps.iter().filter_map(|begun| match &begun.step {
-        Step::Touched { dir, modified } if seen.insert(dir.path.clone()) => Some((dir.clone(), *modified)),
-        _ => None,
+    for begun in &held.journal.steps {
+        match &begun.step {
+            Step::Touched { dir, modified } if seen.insert(&dir.path) => before.push((dir, *modified)),
+            Step::Left { dir, modified } => drop(left.insert(&dir.path, *modified)),
+            _ => {}
+        }
+    }
+    let untouched = before.into_iter().filter_map(|(dir, before)| {
+        let now = steps::open_dir(dir).and_then(Stat::of).ok()?.modified;
+        // An operation that was interrupted did not record how it left them.
+        let is_untouched = left.get(&dir.path).map_or(now <= end, |left| *left == now);
+        is_untouched.then(|| Touched { dir: dir.clone(), before, now })
     });
-    let is_untouched = |dir: &Dir| steps::open_dir(dir).and_then(Stat::of).is_ok_and(|stat| stat.modified <= end);
-    touched.filter(|(dir, _)| is_untouched(dir)).collect()
+    untouched.collect()
 }
 
 /// How many workers look whether a tree is as it was.
