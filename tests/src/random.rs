@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
@@ -74,9 +75,19 @@ fn kind(largest: u64) -> impl Strategy<Value = Kind> {
     ]
 }
 
-/// Entries with these names, files of fewer than `largest` bytes.
-pub fn item(names: impl Strategy<Value = Vec<u8>>, largest: u64) -> impl Strategy<Value = Item> {
-    let time = || (-2_000_000_000..4_000_000_000i64, 0..1_000_000_000u32);
+/// Times before 1970 too.
+pub const ALL_TIMES: Range<i64> = -2_000_000_000..4_000_000_000;
+
+/// Those that FUSE hands on as they are.
+pub const FUSE_TIMES: Range<i64> = 0..4_000_000_000;
+
+/// Entries with these names and times, files of fewer than `largest` bytes.
+pub fn item(
+    names: impl Strategy<Value = Vec<u8>>,
+    largest: u64,
+    seconds: Range<i64>,
+) -> impl Strategy<Value = Item> {
+    let time = || (seconds.clone(), 0..1_000_000_000u32);
     let owner = prop_oneof![2 => Just((0, 0)), 1 => (0..3000u32, 0..3000u32)];
     let attributes = prop_oneof![2 => Just(Vec::new()), 1 => vec((0..20u8, vec(any::<u8>(), 0..60)), 0..5)];
     let parent = any::<prop::sample::Index>();

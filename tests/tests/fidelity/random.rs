@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use fileops::{Copy, copy_as};
-use fileops_tests::random::{item, make, name};
+use fileops_tests::random::{ALL_TIMES, item, make, name};
 use fileops_tests::skip::is_root;
 use fileops_tests::temp::Temp;
 use fileops_tests::{Mount, assert_same_tree, require_root};
@@ -17,7 +17,7 @@ use crate::run_whole;
 fn check(to: &Path, cases: u32, with: impl Fn(Copy) -> Copy) {
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let done = runner.run(&vec(item(name(), 3_000_000), 0..60), |items| {
+    let done = runner.run(&vec(item(name(), 3_000_000, ALL_TIMES), 0..60), |items| {
         let from = Temp::new("random").expect("a directory");
         let (source, target) = (from.path().join("src"), to.join("dst"));
         make(&source, &items);

@@ -1,6 +1,7 @@
 //! A random tree, a random operation on it with a fault or a cancel at a random moment: an undo gives the tree of before, a
 //! redo the tree of after, byte for byte.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -8,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use fileops::{NoteKind, OnCancel, OnConflict, Operation, Outcome, Report};
-use fileops_tests::random::{Item, few_names, item, make};
+use fileops_tests::random::{ALL_TIMES, FUSE_TIMES, Item, few_names, item, make};
 use fileops_tests::temp::Temp;
 use fileops_tests::{Action, Fault, FaultFs, Ignore, Mount, Op, alone, differences, require_fuse, require_root, snapshot};
 use proptest::collection::vec;
@@ -72,9 +73,9 @@ fn trouble() -> impl Strategy<Value = Trouble> {
     ]
 }
 
-fn case(items: usize) -> impl Strategy<Value = Case> {
+fn case(items: usize, seconds: Range<i64>) -> impl Strategy<Value = Case> {
     use OnConflict::{Different, Fail, Newer, Rename, Replace, Skip};
-    let items = || vec(item(few_names(), 600_000), 0..items);
+    let items = || vec(item(few_names(), 600_000, seconds.clone()), 0..items);
     let deed = prop::sample::select(vec![Deed::CopyInto, Deed::CopyAs, Deed::CopyAs, Deed::CopyAsNew]);
     let rule = prop::sample::select(vec![Fail, Skip, Replace, Replace, Replace, Rename, Newer, Different]);
     let on_cancel = prop::sample::select(vec![OnCancel::RemoveNewTrees, OnCancel::KeepFinished]);
@@ -108,6 +109,10 @@ impl Place {
             Place::Real(mount) => mount.path(),
             Place::Fuse(faulty) => faulty.backing(),
         }
+    }
+
+    fn seconds(&self) -> Range<i64> {
+        if let Place::Fuse(_) = self { FUSE_TIMES } else { ALL_TIMES }
     }
 
     fn run(&self, dir: &Path, case: &Case) -> Report {
@@ -221,7 +226,7 @@ fn check_all(place: &Place, cases: u32) {
         }
     };
     let (seen, number) = (Seen::default(), AtomicU32::new(0));
-    let done = TestRunner::new_with_rng(config, rng).run(&case(14), |case| {
+    let done = TestRunner::new_with_rng(config, rng).run(&case(14, place.seconds()), |case| {
         let name = number.fetch_add(1, Relaxed).to_string();
         let checked = check(place, &name, &case, &seen);
         let _ = std::fs::remove_dir_all(place.backing().join(&name));
@@ -229,7 +234,7 @@ fn check_all(place: &Place, cases: u32) {
     });
     match done {
         Ok(()) => {}
-        Err(TestError::Fail(why, case)) => panic!("{why}\n{case:?}"),
+        Err(TestError::Fail(why, case)) => panic!("{why}\n{:?}\n{case:?}", case.trouble),
         Err(error) => panic!("{error}"),
     }
     let [undoable, failed, cancelled, unkept] = seen.0.map(AtomicU32::into_inner);
