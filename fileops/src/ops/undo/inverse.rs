@@ -95,17 +95,21 @@ impl<'a> Inverse<'a> {
 
     /// What was made must be as it was left. Gives what it takes on the disk.
     fn unchanged(&self, dir: &Arc<OwnedFd>, at: &Location, identity: &Identity, stat: &Stat) -> Result<u64> {
-        let file_system = &at.dir.file_system;
-        let time = self.sealed.get(at).copied();
         if !stat.is_dir() {
-            let changed_at = time.unwrap_or(identity.changed);
-            let is_unchanged = Identity { changed: changed_at, ..*identity }.is_unchanged(stat, file_system);
+            let is_unchanged = self.is_as_sealed(at, identity, stat);
             return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
         }
-        if !identity.is_same(stat, file_system) || identity.modified != stat.modified {
+        if !identity.is_same(stat, &at.dir.file_system) || identity.modified != stat.modified {
             return Err(changed(at.path()));
         }
+        let time = self.sealed.get(at).copied();
         unchanged::tree(dir, at, stat.id, time, self.otherwise, self.job, self.pool)
+    }
+
+    /// Whether nothing was done to a file since it got its name, as far as is known when that was.
+    fn is_as_sealed(&self, at: &Location, identity: &Identity, stat: &Stat) -> bool {
+        let changed = self.sealed.get(at).copied().unwrap_or(identity.changed);
+        Identity { changed, ..*identity }.is_unchanged(stat, &at.dir.file_system)
     }
 
     /// It comes back, to where it was.
@@ -126,8 +130,8 @@ impl<'a> Inverse<'a> {
     fn has_its_name(&mut self, dir: &OwnedFd, at: &Location, stat: &Stat) {
         if stat.is_dir() {
             self.trees.push((at.clone(), stat.id));
-        } else if let Some(stat) = Stat::at(dir, &at.name).ok().filter(|stat| stat.links == 1) {
-            self.job.journal.did(&Step::Sealed { at: at.clone(), time: stat.changed });
+        } else {
+            steps::seal_file(self.job, dir, at.clone());
         }
     }
 
@@ -139,7 +143,7 @@ impl<'a> Inverse<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.removed(at, kept, old),
             stat => stat.during(Action::Stat, || at.path())?,
         };
-        if !new.is_unwritten(&stat, &at.dir.file_system) {
+        if !self.is_as_sealed(at, new, &stat) {
             return Err(changed(at.path()));
         }
         let area = self.open_kept(kept)?;
@@ -169,6 +173,7 @@ impl<'a> Inverse<'a> {
                     return Err(changed(at.path()));
                 }
                 self.job.journal.done(pending);
+                self.has_its_name(&dir, at, &before);
                 Ok(())
             }
         }
