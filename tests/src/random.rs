@@ -82,11 +82,7 @@ pub const ALL_TIMES: Range<i64> = -2_000_000_000..4_000_000_000;
 pub const FUSE_TIMES: Range<i64> = 0..4_000_000_000;
 
 /// Entries with these names and times, files of fewer than `largest` bytes.
-pub fn item(
-    names: impl Strategy<Value = Vec<u8>>,
-    largest: u64,
-    seconds: Range<i64>,
-) -> impl Strategy<Value = Item> {
+pub fn item(names: impl Strategy<Value = Vec<u8>>, largest: u64, seconds: Range<i64>) -> impl Strategy<Value = Item> {
     let time = || (seconds.clone(), 0..1_000_000_000u32);
     let owner = prop_oneof![2 => Just((0, 0)), 1 => (0..3000u32, 0..3000u32)];
     let attributes = prop_oneof![2 => Just(Vec::new()), 1 => vec((0..20u8, vec(any::<u8>(), 0..60)), 0..5)];

@@ -96,7 +96,10 @@ fn a_new_tree_in_which_something_was_changed_at_once_stays_whole() {
         let after = snapshot(tree.path("new"));
         let report = undo(&id);
         assert!(!report.failures.is_empty(), "{what}: {report:?}");
-        assert!(report.failures.iter().all(|error| error.refusal() == Some(Refusal::ChangedSince)), "{what}: {report:?}");
+        assert!(
+            report.failures.iter().all(|error| error.refusal() == Some(Refusal::ChangedSince)),
+            "{what}: {report:?}"
+        );
         assert!(report.failures.iter().all(|error| error.path.starts_with(tree.path("new"))), "{what}: {report:?}");
         assert_same(&tree.path("new"), &after, what);
     }
@@ -150,7 +153,8 @@ fn an_old_file_that_is_not_kept_any_more_is_named_and_the_new_one_stays() {
 #[test]
 fn a_second_undo_goes_on_once_what_is_in_its_way_is_gone() {
     alone!();
-    let tree = Tree::new("from/one=new from/two=new from/tree/file=x into/from/one=old1 into/from/two=old2 into/from/keep=x");
+    let tree =
+        Tree::new("from/one=new from/two=new from/tree/file=x into/from/one=old1 into/from/two=old2 into/from/keep=x");
     let before = snapshot(tree.root());
     let id = replaced(tree.path("from"), tree.path("into"));
     let (one, added) = (tree.path("into/from/one"), tree.path("into/from/tree/added"));
@@ -187,7 +191,8 @@ fn what_was_skipped_or_failed_is_no_part_of_an_undo() {
         tree.assert("from/one=new from/two=new into/one=old1");
     }
     let tree = Tree::new("from/one=new into/one=old1");
-    let report = finish(fileops::copy([tree.path("from/one")], tree.path("into")).on_conflict(OnConflict::Skip).start());
+    let report =
+        finish(fileops::copy([tree.path("from/one")], tree.path("into")).on_conflict(OnConflict::Skip).start());
     assert_eq!(report.id, None);
 }
 
@@ -195,7 +200,8 @@ fn what_was_skipped_or_failed_is_no_part_of_an_undo() {
 fn nothing_is_undone_through_a_link_that_took_the_place_of_a_directory() {
     alone!();
     // The same names and contents elsewhere.
-    let tree = Tree::new("from/one=hello from/two=hello into/from/two=old outside/from/one=hello outside/from/two=hello");
+    let tree =
+        Tree::new("from/one=hello from/two=hello into/from/two=old outside/from/one=hello outside/from/two=hello");
     let id = replaced(tree.path("from"), tree.path("into"));
     for (place, to) in [("into", "outside"), ("into/from", "../outside/from")] {
         let away = tree.path("away");

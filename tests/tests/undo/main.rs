@@ -2,13 +2,8 @@
 //! or in the kept area, and an undo brings the tree back as it was.
 
 mod again;
-mod area;
 mod changed;
-mod kills;
-mod levels;
 mod random;
-mod records;
-mod times;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +16,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use fileops::{OnConflict, Operation, Report};
+use fileops::{NoteKind, OnConflict, Operation, Report};
 use fileops_tests::snapshot::Snapshot;
 use fileops_tests::{FaultFs, Ignore, Options, differences, snapshot};
 
@@ -144,4 +139,8 @@ fn contents(root: &Path) -> BTreeMap<Vec<u8>, Vec<PathBuf>> {
         }
     }
     found
+}
+
+fn has_note(report: &Report, kind: NoteKind) -> bool {
+    report.notes.iter().any(|note| note.kind == kind)
 }

@@ -9,7 +9,7 @@ use crate::pool::Pool;
 use crate::report::NoteKind;
 use crate::sys::name;
 use crate::sys::stat::{Id, Stat, Time};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -26,8 +26,8 @@ pub(super) struct Inverse<'a> {
     /// The same for trees that were not sealed, since the operation did not come to its end.
     otherwise: Time,
     dirs: HashMap<Arc<Path>, Arc<OwnedFd>>,
-    /// Directories whose times are recorded before something changes in them.
-    touched: HashSet<Arc<Path>>,
+    /// The times of directories before something changed in them.
+    touched: HashMap<Arc<Path>, Time>,
     /// Trees that have their names again.
     trees: Vec<(Location, Id)>,
 }
@@ -76,7 +76,7 @@ impl<'a> Inverse<'a> {
     }
 
     fn put_away(&mut self, dir: &Arc<OwnedFd>, at: &Location, identity: Identity, id: Id) -> Result<()> {
-        self.touches(at, dir);
+        self.touches(at, dir)?;
         let Some(place) = self.job.kept.place(dir, &at.dir.path, &self.job.journal) else {
             self.job.note(NoteKind::NotKept, None, || at.path());
             let removed = remove::entry(dir, at.dir.path.to_path_buf(), &at.name, id, self.pool, &Arc::default());
@@ -114,9 +114,13 @@ impl<'a> Inverse<'a> {
 
     /// It comes back, to where it was.
     fn removed(&mut self, at: &Location, kept: &Location, identity: &Identity) -> Result<()> {
-        let (dir, area) = (self.open(at)?, self.open_kept(kept)?);
+        let dir = self.open(at)?;
+        if self.is_back(&dir, at, kept, identity) {
+            return Ok(());
+        }
+        let area = self.open_kept(kept)?;
         let stat = self.kept(&area, kept, identity)?;
-        self.touches(at, &dir);
+        self.touches(at, &dir)?;
         // The change time is that of the rename, which is still to come.
         let step = Step::Created { at: at.clone(), identity: Identity { changed: Time::default(), ..*identity } };
         let pending = self.job.journal.intend(&step);
@@ -143,13 +147,18 @@ impl<'a> Inverse<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.removed(at, kept, old),
             stat => stat.during(Action::Stat, || at.path())?,
         };
+        if self.is_back(&dir, at, kept, old) {
+            return Ok(());
+        }
         if !self.is_as_sealed(at, new, &stat) {
             return Err(changed(at.path()));
         }
         let area = self.open_kept(kept)?;
         let before = self.kept(&area, kept, old)?;
-        self.touches(at, &dir);
-        let step = Step::Replaced { at: at.clone(), new: *old, kept: kept.clone(), old: *new };
+        self.touches(at, &dir)?;
+        // The change time is that of the exchange, which is still to come.
+        let back = Identity { changed: Time::default(), ..*old };
+        let step = Step::Replaced { at: at.clone(), new: back, kept: kept.clone(), old: *new };
         let pending = self.job.journal.intend(&step);
         let exchanged = name::exchange(&*dir, &at.name, &*area, &kept.name);
         let is_done = || Stat::at(&*dir, &at.name).is_ok_and(|now| now.id == before.id);
@@ -182,12 +191,15 @@ impl<'a> Inverse<'a> {
     /// It goes home.
     fn moved(&mut self, from: &Location, to: &Location, identity: &Identity) -> Result<()> {
         let (home, away) = (self.open(from)?, self.open(to)?);
+        if self.is_back(&home, from, to, identity) {
+            return Ok(());
+        }
         let stat = Stat::at(&*away, &to.name).during(Action::Stat, || to.path())?;
         if !identity.is_same(&stat, &to.dir.file_system) {
             return Err(changed(to.path()));
         }
-        self.touches(from, &home);
-        self.touches(to, &away);
+        self.touches(from, &home)?;
+        self.touches(to, &away)?;
         let step = Step::Moved { from: to.clone(), to: from.clone(), identity: *identity };
         let pending = self.job.journal.intend(&step);
         let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
@@ -197,6 +209,14 @@ impl<'a> Inverse<'a> {
 
     fn carried(&mut self, _from: &Location, to: &Location, _identity: &Identity) -> Result<()> {
         Err(Error::new(Action::Undo, to.path(), io::ErrorKind::Unsupported))
+    }
+
+    /// Whether an undo that was interrupted brought something back, and did not come to say so.
+    fn is_back(&mut self, dir: &OwnedFd, at: &Location, away: &Location, identity: &Identity) -> bool {
+        let is_there = |dir: &OwnedFd, at: &Location| {
+            Stat::at(dir, &at.name).is_ok_and(|stat| identity.is_unwritten(&stat, &at.dir.file_system))
+        };
+        is_there(dir, at) && self.dir(&away.dir).is_ok_and(|dir| !is_there(&dir, away))
     }
 
     /// What is in the kept area must be what was put there.
@@ -211,12 +231,18 @@ impl<'a> Inverse<'a> {
         if is_it { Ok(stat) } else { Err(changed(kept.path())) }
     }
 
-    fn touches(&mut self, at: &Location, dir: &OwnedFd) {
-        if self.touched.insert(Arc::clone(&at.dir.path)) {
-            if let Ok(stat) = Stat::of(dir) {
-                self.job.journal.did(&Step::Touched { dir: at.dir.clone(), modified: stat.modified });
-            }
+    /// The time of a directory before the first change in it, if there was one.
+    pub(super) fn time_of(&self, dir: &Dir) -> Option<Time> {
+        self.touched.get(&dir.path).copied()
+    }
+
+    fn touches(&mut self, at: &Location, dir: &OwnedFd) -> Result<()> {
+        if self.time_of(&at.dir).is_none() {
+            let modified = Stat::of(dir).during(Action::Stat, || &*at.dir.path)?.modified;
+            self.touched.insert(Arc::clone(&at.dir.path), modified);
+            self.job.journal.did(&Step::Touched { dir: at.dir.clone(), modified });
         }
+        Ok(())
     }
 
     fn open(&mut self, at: &Location) -> Result<Arc<OwnedFd>> {
