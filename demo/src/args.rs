@@ -1,12 +1,13 @@
 //! What may be typed. Help, completions and man pages come from these comments.
 
+use crate::rate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use fileops::OnConflict;
+use fileops::{OnConflict, OnError};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// Copies, deletes and measures trees of files, and cleans up after interruptions
+/// Copies, trashes, deletes and measures trees of files, and cleans up after interruptions
 #[derive(Debug, Parser)]
 #[command(name = "fileops", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -30,6 +31,15 @@ pub(crate) enum Command {
     /// Symbolic links are deleted themselves. What is mounted below a path stays, with the directories above it.
     #[command(after_help = EXIT_CODES)]
     Delete(DeleteArgs),
+    /// Put files and trees into the trash, list what is in it, take it out again, or delete it for good
+    ///
+    /// The trash is that of the freedesktop specification, which file managers show: in the home directory, and at the top
+    /// of every other file system.
+    #[command(after_help = EXIT_CODES)]
+    Trash {
+        #[command(subcommand)]
+        command: TrashCommand,
+    },
     /// Take back what the last operations did
     ///
     /// What they made goes, what they replaced comes back, what they moved goes home. What was changed since stays, and is
@@ -78,9 +88,9 @@ pub(crate) struct CopyArgs {
 /// What copying and moving take.
 #[derive(Debug, Args)]
 pub(crate) struct TransferArgs {
-    /// What to do where a target exists already; directories always merge
-    #[arg(long, value_name = "RULE", default_value = "fail")]
-    pub(crate) on_conflict: ConflictRule,
+    /// What to do where a target exists already; directories always merge [default: ask on a terminal, else fail]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) on_conflict: Option<ConflictRule>,
     /// What to do when the target is too full
     #[arg(long, value_name = "RULE", default_value = "warn")]
     pub(crate) on_shortage: ShortageRule,
@@ -99,6 +109,18 @@ pub(crate) struct TransferArgs {
     /// When cancelled, keep all files that are finished
     #[arg(long)]
     pub(crate) keep_finished: bool,
+    /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
+    #[arg(long)]
+    pub(crate) durable: bool,
+    /// Read each copy back past the cache, and compare it with what was read from the source
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Begin at the beginning, whatever an interrupted copy of the same left
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+    /// Move at most so many bytes of contents a second: 10M, 512K, 1.5G (a number alone is KiB, 0 is no limit)
+    #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate::parse)]
+    pub(crate) bwlimit: u64,
     /// Keep nothing for an undo: old files are dropped at once
     #[arg(long)]
     pub(crate) no_undo: bool,
@@ -122,6 +144,111 @@ pub(crate) struct DeleteArgs {
     pub(crate) verbose: bool,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrashCommand {
+    /// Put files and trees into the trash
+    ///
+    /// Where no trash can serve, the entry stays as it is and is named: nothing is ever deleted instead.
+    #[command(after_help = EXIT_CODES)]
+    Put(TrashPutArgs),
+    /// List what is in the trash, the last first: when, size, where it was, ITEM
+    #[command(after_help = EXIT_CODES)]
+    List(TrashListArgs),
+    /// Take items out of the trash, to where they were
+    #[command(after_help = EXIT_CODES)]
+    Restore(TrashRestoreArgs),
+    /// Delete items of the trash for good
+    #[command(after_help = EXIT_CODES)]
+    Delete(TrashDeleteArgs),
+    /// Delete everything in the trash for good
+    #[command(after_help = EXIT_CODES)]
+    Empty(TrashEmptyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashPutArgs {
+    /// What to put into the trash
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashListArgs {
+    /// Print one JSON object a line: item, failure, at last report
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashRestoreArgs {
+    /// What to restore, as `fileops trash list` calls it
+    #[arg(value_name = "ITEM", required_unless_present = "original")]
+    pub(crate) items: Vec<PathBuf>,
+    /// Restore what was there; of several the one trashed last
+    #[arg(long, value_name = "PATH")]
+    pub(crate) original: Vec<PathBuf>,
+    /// What to do where something else has the name now
+    #[arg(long, value_name = "RULE", default_value = "fail")]
+    pub(crate) on_conflict: RestoreRule,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashDeleteArgs {
+    /// What to delete, as `fileops trash list` calls it
+    #[arg(value_name = "ITEM", required = true)]
+    pub(crate) items: Vec<PathBuf>,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrashEmptyArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Only what was put into the trash more than so many days ago
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) older_than: Option<u32>,
+    /// Print a summary, also when standard error is no terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RestoreRule {
+    /// The item stays in the trash, and fails
+    Fail,
+    /// The item stays in the trash
+    Skip,
+    /// The item is called "name (2)" then
+    Rename,
+}
+
+impl From<RestoreRule> for OnConflict {
+    fn from(rule: RestoreRule) -> OnConflict {
+        match rule {
+            RestoreRule::Fail => OnConflict::Fail,
+            RestoreRule::Skip => OnConflict::Skip,
+            RestoreRule::Rename => OnConflict::Rename,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -163,18 +290,32 @@ pub(crate) struct RecoverArgs {
     /// Remove what is found, if it is fileops' own
     #[arg(long)]
     pub(crate) remove: bool,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Go on with the operations where they were interrupted
+    #[arg(long, conflicts_with = "remove")]
+    pub(crate) resume: bool,
+    /// Remove what the operations left, and undo what they had finished
+    #[arg(long, conflicts_with_all = ["remove", "resume"])]
+    pub(crate) roll_back: bool,
+    /// Forget the operations: what they left stays where it is
+    #[arg(long, conflicts_with_all = ["remove", "resume", "roll_back"])]
+    pub(crate) forget: bool,
+    /// Only the operation of this ID, as listed; can be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Vec<String>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
 }
 
 /// What all operations take.
 #[derive(Debug, Args)]
 pub(crate) struct ViewArgs {
+    /// What to do when an entry fails
+    #[arg(long, value_name = "RULE", default_value = "continue")]
+    pub(crate) on_error: ErrorRule,
     /// Use so many workers, instead of as many as are useful
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Print one JSON object a line: progress, failure, skipped, note, at last report
+    /// Print one JSON object a line: progress, question, failure, skipped, note, at last report
     #[arg(long)]
     pub(crate) json: bool,
     /// Whether to draw a progress bar on standard error; `auto` is where that is a terminal
@@ -182,8 +323,11 @@ pub(crate) struct ViewArgs {
     pub(crate) progress: ProgressRule,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ConflictRule {
+    /// All else is done, then it is asked: on a terminal, or with --json by a line {"question": ID, ...} that
+    /// {"answer": ID, "do": ..., "for": "this|kind|all", "name": ...} answers; the end of the input skips
+    Ask,
     /// That entry fails, all others go on
     Fail,
     /// The target stays
@@ -201,12 +345,33 @@ pub(crate) enum ConflictRule {
 impl From<ConflictRule> for OnConflict {
     fn from(rule: ConflictRule) -> OnConflict {
         match rule {
+            ConflictRule::Ask => OnConflict::Ask,
             ConflictRule::Fail => OnConflict::Fail,
             ConflictRule::Skip => OnConflict::Skip,
             ConflictRule::Replace => OnConflict::Replace,
             ConflictRule::Rename => OnConflict::Rename,
             ConflictRule::Newer => OnConflict::Newer,
             ConflictRule::Different => OnConflict::Different,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ErrorRule {
+    /// All else is done, then it is asked, as for --on-conflict
+    Ask,
+    /// It is named, and all others go on
+    Continue,
+    /// Nothing further is started
+    Stop,
+}
+
+impl From<ErrorRule> for OnError {
+    fn from(rule: ErrorRule) -> OnError {
+        match rule {
+            ErrorRule::Ask => OnError::Ask,
+            ErrorRule::Continue => OnError::Continue,
+            ErrorRule::Stop => OnError::Stop,
         }
     }
 }

@@ -127,7 +127,9 @@ fn figures(progress: &Progress, goal: Goal) -> String {
     }
     let more = if progress.is_total_growing { "+" } else { "" };
     let (all_entries, all_bytes) = (count(progress.entries_total), size(progress.bytes_total));
-    format!("{entries} of {all_entries}{more}  {bytes} of {all_bytes}{more}  {}", pace(progress))
+    let on_device =
+        progress.bytes_on_device.map(|bytes| format!(" ({} on the device)", size(bytes))).unwrap_or_default();
+    format!("{entries} of {all_entries}{more}  {bytes}{on_device} of {all_bytes}{more}  {}", pace(progress))
 }
 
 fn pace(progress: &Progress) -> String {
@@ -135,6 +137,7 @@ fn pace(progress: &Progress) -> String {
     match (progress.phase, progress.time_left) {
         (Phase::Waiting, _) => "waiting".to_owned(),
         (Phase::Paused, _) => "paused".to_owned(),
+        (Phase::Asking, _) => "waiting for answers".to_owned(),
         (Phase::Cancelling, _) => "cancelling".to_owned(),
         (Phase::Finishing, _) => "finishing".to_owned(),
         (_, Some(left)) => format!("{rate}  {} left", whole_seconds(left)),

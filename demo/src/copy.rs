@@ -5,16 +5,16 @@ use crate::bar::Goal;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use crate::{messages, text};
-use fileops::{Copy, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Shown, Undoable};
+use crate::{messages, questions, text};
+use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Shown, Undoable, Verify};
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
-    let copy = match to_destination(&args) {
-        Ok(copy) => with_options(copy, &args.transfer),
+    let copy = match to_destination(&args).and_then(|copy| with_options(copy, &args.transfer)) {
+        Ok(copy) => copy,
         Err(complaint) => {
             complain(&format!("fileops: {complaint}\nTry 'fileops copy --help'."));
             return Exit::Usage;
@@ -67,20 +67,25 @@ fn no_directory(dst: &Path, error: Option<&io::Error>) -> String {
     format!("the target {} is no directory{reason}", Shown(dst))
 }
 
-fn with_options(copy: Copy, args: &TransferArgs) -> Copy {
+fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
     let copy = copy
-        .on_conflict(args.on_conflict.into())
+        .on_conflict(questions::conflict_rule(args.on_conflict, args.view.json)?)
+        .on_error(questions::error_rule(&args.view)?)
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .on_cancel(if args.keep_finished { OnCancel::KeepFinished } else { OnCancel::RemoveNewTrees })
         .links(if args.follow { Links::Follow } else { Links::Keep })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
+        .verify(if args.verify { Verify::Contents } else { Verify::Nothing })
+        .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted })
+        .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
         .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
         .retry(args.retry);
-    match args.view.jobs {
+    let copy = if args.durable { copy.durability(Durability::Device) } else { copy };
+    Ok(match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),
         None => copy,
-    }
+    })
 }
 
 fn wants_summary(args: &TransferArgs) -> bool {

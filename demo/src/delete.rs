@@ -2,15 +2,23 @@
 
 use crate::args::DeleteArgs;
 use crate::bar::Goal;
-use crate::messages;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
+use crate::{messages, questions};
 use fileops::Mounts;
 use std::io::{self, IsTerminal};
 
 pub(crate) fn run(args: DeleteArgs) -> Exit {
     let delete = fileops::delete(args.paths).mounts(if args.cross_mounts { Mounts::Cross } else { Mounts::Stay });
+    let on_error = match questions::error_rule(&args.view) {
+        Ok(rule) => rule,
+        Err(complaint) => {
+            complain(&format!("fileops: {complaint}\nTry 'fileops delete --help'."));
+            return Exit::Usage;
+        }
+    };
+    let delete = delete.on_error(on_error);
     let delete = match args.view.jobs {
         Some(jobs) => delete.jobs(jobs.get()),
         None => delete,

@@ -1,9 +1,14 @@
-//! The lines of `--json`: one object each, with one member that says what it is.
+//! The lines of `--json`: one object each, with one member that says what it is;
+//! those of questions and answers have their members beside it.
 
 use crate::{messages, text};
-use fileops::{Error, Leftover, Note, Outcome, Past, Phase, Progress, Report, Shortage, Shown, Skipped};
+use fileops::{
+    EntryKind, Error, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report,
+    Shortage, Shown, Skipped, Tally, TrashItem, Verified,
+};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -15,11 +20,13 @@ pub(crate) fn progress(progress: &Progress) -> String {
         "entries_total": progress.entries_total,
         "bytes_done": progress.bytes_done,
         "bytes_total": progress.bytes_total,
+        "bytes_on_device": progress.bytes_on_device,
         "growing": progress.is_total_growing,
         "rate": progress.rate.max(0.0) as u64,
         "time_left": progress.time_left.map(|time| time.as_secs_f64()),
         "elapsed": progress.elapsed.as_secs_f64(),
         "workers": progress.workers,
+        "questions": progress.questions,
     }));
     add_path(&mut object, "current", progress.current.as_deref());
     line("progress", object)
@@ -30,6 +37,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Waiting => "waiting",
         Phase::Running => "running",
         Phase::Paused => "paused",
+        Phase::Asking => "asking",
         Phase::Cancelling => "cancelling",
         Phase::Finishing => "finishing",
         Phase::Done => "done",
@@ -55,6 +63,31 @@ pub(crate) fn skipped(skipped: &Skipped) -> String {
     line("skipped", object)
 }
 
+pub(crate) fn moved(moved: &Moved) -> String {
+    let mut object = Map::new();
+    add_path(&mut object, "path", Some(&moved.path));
+    add_path(&mut object, "target", Some(&moved.target));
+    line("moved", object)
+}
+
+pub(crate) fn item(item: &TrashItem) -> String {
+    let mut object = members(json!({
+        "deleted": item.deleted,
+        "date": item.date,
+        "size": item.size,
+        "directory": item.is_dir,
+        "damage": item.damage.map(|damage| messages::damage(damage).0),
+    }));
+    add_path(&mut object, "id", Some(&item.id));
+    add_path(&mut object, "original", item.original.as_deref());
+    add_path(&mut object, "trash", Some(&item.trash));
+    line("item", object)
+}
+
+pub(crate) fn listing(items: usize, failures: usize, exit: u8) -> String {
+    line("report", members(json!({ "exit": exit, "items": items, "failures": failures })))
+}
+
 pub(crate) fn note(note: &Note) -> String {
     let (kind, sentence) = messages::note_kind(note.kind);
     let mut object = members(json!({
@@ -73,12 +106,84 @@ pub(crate) fn shortage(shortage: &Shortage) -> String {
     line("shortage", object)
 }
 
+/// What is asked, with the answers that it takes. Its members are the line's own: a program looks for "question".
+pub(crate) fn question(id: u64, question: &Question, answers: &[&str]) -> String {
+    let mut object = match question {
+        Question::Conflict(conflict) => {
+            let mut object = members(json!({ "kind": "conflict", "conflict": conflict_kind(question.kind()) }));
+            add_party(&mut object, "source", &conflict.source);
+            add_party(&mut object, "target", &conflict.target);
+            add_path(&mut object, "path", Some(&conflict.source.path));
+            add_path(&mut object, "target", Some(&conflict.target.path));
+            object
+        }
+        Question::Failure(failure) => what_failed("failure", &failure.error),
+        Question::MediumGone(error) => what_failed("medium-gone", error),
+        _ => members(json!({ "kind": "other" })),
+    };
+    object.insert("question".to_owned(), id.into());
+    object.insert("answers".to_owned(), answers.into());
+    escape(&Value::Object(object).to_string())
+}
+
+fn what_failed(kind: &str, error: &Error) -> Map<String, Value> {
+    let mut object = members(json!({
+        "kind": kind,
+        "action": error.action.verb(),
+        "errno": error.errno(),
+        "error": text::reason(&error.source),
+    }));
+    add_path(&mut object, "path", Some(&error.path));
+    add_path(&mut object, "target", error.target.as_deref());
+    object
+}
+
+fn conflict_kind(kind: QuestionKind) -> &'static str {
+    match kind {
+        QuestionKind::Replace => "replace",
+        QuestionKind::Merge => "merge",
+        QuestionKind::Mismatch => "mismatch",
+        _ => "other",
+    }
+}
+
+fn add_party(object: &mut Map<String, Value>, end: &str, party: &Party) {
+    let kind = match party.kind {
+        EntryKind::File => "file",
+        EntryKind::Directory => "directory",
+        EntryKind::Symlink => "symlink",
+        EntryKind::Special => "special",
+        _ => "other",
+    };
+    object.insert(format!("{end}_kind"), kind.into());
+    object.insert(format!("{end}_size"), party.size.into());
+    object.insert(format!("{end}_modified"), text::seconds(party.modified).into());
+}
+
+/// Whether the two sides of a conflict are the same.
+pub(crate) fn compared(id: u64, equal: &io::Result<bool>) -> String {
+    let object = match equal {
+        Ok(equal) => json!({ "compared": id, "equal": equal }),
+        Err(error) => json!({ "compared": id, "error": text::reason(error) }),
+    };
+    escape(&object.to_string())
+}
+
+/// An answer that was not taken.
+pub(crate) fn refused(id: Option<u64>, why: &str) -> String {
+    escape(&json!({ "error": why, "answer": id }).to_string())
+}
+
 /// All numbers of a report. The lists were printed before, and are only counted.
 pub(crate) fn report(report: &Report, exit: u8) -> String {
     let stuck: Vec<Value> = report.stuck.iter().map(|path| Value::from(Shown(path).to_string())).collect();
     let object = members(json!({
         "id": report.id,
-        "outcome": if report.outcome == Outcome::Cancelled { "cancelled" } else { "done" },
+        "outcome": match report.outcome {
+            Outcome::Done => "done",
+            Outcome::Cancelled => "cancelled",
+            _ => "stopped",
+        },
         "exit": exit,
         "entries": report.entries,
         "removed": report.removed,
@@ -89,19 +194,32 @@ pub(crate) fn report(report: &Report, exit: u8) -> String {
         "bytes": report.bytes,
         "allocated": report.allocated,
         "cloned": report.cloned,
+        "verified": verified(&report.verified),
+        "resumed": report.resumed,
         "elapsed": report.elapsed.as_secs_f64(),
         "workers": report.workers,
         "failures": report.failures.len(),
         "skipped": report.skipped.len(),
+        "moved": report.moved.len(),
         "notes": report.notes.len(),
         "stuck": stuck,
     }));
     line("report", object)
 }
 
+fn verified(verified: &Verified) -> Value {
+    let tally = |tally: &Tally| json!({ "files": tally.files, "bytes": tally.bytes });
+    json!({
+        "from_device": tally(&verified.from_device),
+        "read_back": tally(&verified.read_back),
+        "shared": tally(&verified.shared),
+    })
+}
+
 pub(crate) fn leftover(leftover: &Leftover, state: &str) -> String {
     let mut object = members(json!({
         "state": state,
+        "id": leftover.operation,
         "verb": leftover.verb,
         "started": leftover.started,
         "ours": leftover.is_ours,
@@ -118,6 +236,7 @@ pub(crate) fn past(past: &Past, state: &str) -> String {
         "time": past.time,
         "steps": past.steps,
         "cancelled": past.was_cancelled,
+        "interrupted": past.was_interrupted,
         "state": state,
     }));
     add_path(&mut object, "path", Some(&past.path));

@@ -1,7 +1,8 @@
 //! `fileops`: the library's operations in a terminal.
 //!
-//! `args` says what may be typed. `copy`, `measure` and `recover` turn it into an operation, which `watch` follows: it
-//! draws the `bar`, asks when the target is full (`shortage`), and ends on a signal (`signals`). `outcome` tells how it
+//! `args` says what may be typed. `copy`, `delete`, `trash`, `measure` and `recover` turn it into an operation, which `watch` follows: it
+//! draws the `bar`, asks what the operation asks (`questions`) or when the target is full (`shortage`), takes the
+//! answers from `input`, and ends on a signal (`signals`). `outcome` tells how it
 //! ended, in the words of `messages` or as lines of `json`; `text` writes numbers and times for people, and `out` owns
 //! the two streams.
 #![forbid(unsafe_code)]
@@ -11,16 +12,20 @@ mod bar;
 mod copy;
 mod delete;
 mod history;
+mod input;
 mod json;
 mod measure;
 mod messages;
 mod out;
 mod outcome;
 mod pages;
+mod questions;
+mod rate;
 mod recover;
 mod shortage;
 mod signals;
 mod text;
+mod trash;
 mod undo;
 mod watch;
 
@@ -43,6 +48,7 @@ fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
         Command::Delete(args) => delete::run(args),
+        Command::Trash { command } => trash::run(command),
         Command::Undo(args) => undo::undo(&args),
         Command::Redo(args) => undo::redo(&args),
         Command::History(args) => history::run(&args),

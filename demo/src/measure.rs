@@ -2,14 +2,23 @@
 
 use crate::args::MeasureArgs;
 use crate::bar::Goal;
-use crate::out::Out;
+use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
+use crate::questions;
 use crate::text::{count, size};
 use crate::watch::Watch;
 use fileops::{Outcome, Report};
 
 pub(crate) fn run(args: MeasureArgs) -> Exit {
     let measure = fileops::measure(args.paths);
+    let on_error = match questions::error_rule(&args.view) {
+        Ok(rule) => rule,
+        Err(complaint) => {
+            complain(&format!("fileops: {complaint}\nTry 'fileops measure --help'."));
+            return Exit::Usage;
+        }
+    };
+    let measure = measure.on_error(on_error);
     let measure = match args.view.jobs {
         Some(jobs) => measure.jobs(jobs.get()),
         None => measure,

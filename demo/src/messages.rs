@@ -1,7 +1,11 @@
 //! The sentences on standard error, whole.
 
-use crate::text::{count, counted, duration, reason, size};
-use fileops::{Error, Note, NoteKind, Past, Report, Shortage, Shown, Skipped};
+use crate::questions::Malformed;
+use crate::text::{self, count, counted, duration, reason, size};
+use fileops::{
+    Conflict, Damage, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report,
+    Resolution, Shortage, Shown, Skipped, Unfit, Verified,
+};
 use std::io;
 use std::path::Path;
 
@@ -67,7 +71,128 @@ pub(crate) fn shortage(shortage: &Shortage) -> String {
 
 pub(crate) fn cancelled(report: &Report) -> String {
     let entries = counted(report.entries, "entry", "entries");
-    format!("fileops: cancelled after {entries} ({})", size(report.bytes))
+    let ended = if report.outcome == Outcome::Stopped { "stopped" } else { "cancelled" };
+    format!("fileops: {ended} after {entries} ({})", size(report.bytes))
+}
+
+pub(crate) fn nobody_to_ask(option: &str) -> String {
+    format!("{option} needs a terminal, or --json and answers on standard input")
+}
+
+/// Said before questions come, when there is nothing else left to do.
+pub(crate) fn questions(number: usize) -> String {
+    format!("fileops: everything else is done; {} left", counted(number as u64, "question is", "questions are"))
+}
+
+/// What is asked, with what can be seen of both sides.
+pub(crate) fn question(question: &Question) -> String {
+    match question {
+        Question::Conflict(conflict) => {
+            let (is_newer, is_older) = (conflict.is_newer(), conflict.source.modified < conflict.target.modified);
+            let age = |is_newer, is_older| match (is_newer, is_older) {
+                (true, _) => ", newer",
+                (_, true) => ", older",
+                _ => ", same time",
+            };
+            format!(
+                "\n{} exists.\n  there: {}{}\n  new:   {}{}, from {}",
+                Shown(&conflict.target.path),
+                party(&conflict.target),
+                age(is_older, is_newer),
+                party(&conflict.source),
+                age(is_newer, is_older),
+                Shown(&conflict.source.path)
+            )
+        }
+        Question::Failure(failure) => format!("\n{}: {}", failure.error, reason(&failure.error.source)),
+        Question::MediumGone(error) => {
+            format!("\nThe medium is gone, and everything waits: {error}: {}", reason(&error.source))
+        }
+        other => format!("\n{}", Shown(other.path())),
+    }
+}
+
+/// "file, 1.2 GiB, 2026-08-01 12:30:00 UTC".
+fn party(party: &Party) -> String {
+    let kind = match party.kind {
+        EntryKind::File => format!("file, {}", size(party.size)),
+        EntryKind::Directory => "directory".to_owned(),
+        EntryKind::Symlink => "symbolic link".to_owned(),
+        _ => "special file".to_owned(),
+    };
+    format!("{kind}, {}", text::moment(text::seconds(party.modified).max(0.0) as u64))
+}
+
+/// What may be typed.
+pub(crate) fn choices(question: &Question) -> String {
+    let all: &[(&str, Resolution)] = &[
+        ("[s]kip", Resolution::Skip),
+        ("[r]etry", Resolution::Retry),
+        ("[r]eplace", Resolution::Replace),
+        ("[o]pen it for the time and retry", Resolution::RetryWithRights),
+        ("[m]erge", Resolution::Merge),
+        ("[k]eep both", Resolution::KeepBoth),
+        ("[n]ew name", Resolution::Rename("name".into())),
+        ("replace if ne[w]er", Resolution::Newer),
+        ("replace if [d]ifferent", Resolution::Different),
+        ("[q]uit", Resolution::Stop),
+    ];
+    let fitting = all.iter().filter(|(_, resolution)| question.allows(resolution).is_ok());
+    let mut words: Vec<&str> = fitting.map(|(word, _)| *word).collect();
+    if matches!(question, Question::Conflict(conflict) if can_compare(conflict)) {
+        words.push("[c]ompare contents");
+    }
+    let words = words.join(", ");
+    match question.kind() {
+        QuestionKind::MediumGone => format!("{words} > "),
+        _ => format!("{words}\n(add \"all\" for all of this kind; Enter skips) > "),
+    }
+}
+
+fn can_compare(conflict: &Conflict) -> bool {
+    conflict.source.kind == conflict.target.kind && conflict.source.kind != EntryKind::Directory
+}
+
+pub(crate) const NEW_NAME: &str = "new name > ";
+
+pub(crate) const COMPARING: &str = "comparing...";
+
+/// Whether the contents are equal.
+pub(crate) fn compared(equal: &io::Result<bool>) -> String {
+    match equal {
+        Ok(true) => "The contents are equal.".to_owned(),
+        Ok(false) => "The contents are different.".to_owned(),
+        Err(error) => format!("They could not be compared: {}", reason(error)),
+    }
+}
+
+/// An answer was not taken.
+pub(crate) fn not_taken(unfit: Unfit) -> String {
+    format!("That is not possible: {}.", self::unfit(unfit))
+}
+
+/// Why an answer was not taken.
+pub(crate) fn unfit(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::NotOpen => "no such question is open",
+        Unfit::NoAnswer => "this question has no such answer",
+        Unfit::OneOnly => "a name is for one entry only",
+        Unfit::NameNotAllowed => "no entry can have this name",
+        Unfit::NotOwner => "it belongs to another user",
+        Unfit::NotAboutRights => "it did not fail for want of rights",
+        _ => "the answer does not fit",
+    }
+}
+
+/// What is wrong with a line that should be an answer.
+pub(crate) fn malformed(malformed: Malformed) -> &'static str {
+    match malformed {
+        Malformed::NotAnObject => "an answer is a JSON object on a line",
+        Malformed::NoId => "\"answer\" must be the number of a question",
+        Malformed::UnknownDo => "\"do\" is not one of the question's \"answers\"",
+        Malformed::UnknownFor => "\"for\" must be this, kind or all",
+        Malformed::NoName => "\"rename\" needs a \"name\"",
+    }
 }
 
 /// Said when the process has to end before the operation does.
@@ -91,17 +216,66 @@ pub(crate) fn summary(report: &Report) -> String {
         0 => String::new(),
         cloned => format!(", {} sharing blocks with the source", count(cloned)),
     };
+    let resumed = match report.resumed {
+        0 => String::new(),
+        resumed => format!(", {} of it copied before", size(resumed)),
+    };
     format!(
-        "{files} ({}){cloned} in {}{rate}; kept: {}",
+        "{files} ({}){cloned}{resumed} in {}{rate}; kept: {}{}",
         size(report.bytes),
         duration(report.elapsed),
-        kept(&report.notes).join(", ")
+        kept(&report.notes).join(", "),
+        verified(&report.verified)
     )
+}
+
+/// "; verified: 12 files (1.2 GiB) from the device, 3 files (17 B) read back".
+fn verified(verified: &Verified) -> String {
+    let ways =
+        [(verified.from_device, "from the device"), (verified.read_back, "read back"), (verified.shared, "shared")];
+    let told = ways.into_iter().filter(|(tally, _)| tally.files > 0);
+    let told =
+        told.map(|(tally, how)| format!("{} ({}) {how}", counted(tally.files, "file", "files"), size(tally.bytes)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    if told.is_empty() { told } else { format!("; verified: {told}") }
 }
 
 /// "105,000 entries deleted in 0.19 s".
 pub(crate) fn deleted(report: &Report) -> String {
     format!("{} deleted in {}", counted(report.entries, "entry", "entries"), duration(report.elapsed))
+}
+
+/// "3 entries put into the trash".
+pub(crate) fn trashed(report: &Report) -> String {
+    format!("{} put into the trash", counted(report.entries, "entry", "entries"))
+}
+
+/// "3 items restored".
+pub(crate) fn restored(report: &Report) -> String {
+    format!("{} restored", counted(report.entries, "item", "items"))
+}
+
+/// What scripts call a damage, and what people are told.
+pub(crate) fn damage(damage: Damage) -> (&'static str, &'static str) {
+    match damage {
+        Damage::NoInfo => ("no-info", "damaged: nobody recorded where it was"),
+        Damage::NoFile => ("no-file", "damaged: it is gone, only its record is left"),
+        Damage::BadInfo => ("bad-info", "damaged: its record does not tell where it was"),
+        Damage::BadDate => ("bad-date", "damaged: its record has no date"),
+        _ => ("other", "damaged"),
+    }
+}
+
+pub(crate) fn empty_question(items: usize) -> String {
+    format!("Delete {} in the trash for good? [y/N] ", counted(items as u64, "item", "items"))
+}
+
+pub(crate) fn empty_needs_yes() -> &'static str {
+    "fileops: emptying the trash cannot be undone: say --yes, or be asked on a terminal"
+}
+
+pub(crate) fn cannot_resume(id: &str) -> String {
+    format!("fileops: no record tells what operation {} was asked for", Shown(Path::new(id)))
 }
 
 pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {

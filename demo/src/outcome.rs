@@ -45,7 +45,7 @@ fn complain_of(report: &Report) {
     report.skipped.iter().for_each(|skipped| complain(&messages::skipped(skipped)));
     report.notes.iter().for_each(|note| complain(&messages::note(note)));
     report.stuck.iter().for_each(|path| complain(&messages::stuck(path)));
-    if report.outcome == Outcome::Cancelled {
+    if report.outcome != Outcome::Done {
         complain(&messages::cancelled(report));
     }
 }
@@ -53,6 +53,7 @@ fn complain_of(report: &Report) {
 fn print_lines(report: &Report, exit: Exit, out: &mut Out) {
     report.failures.iter().for_each(|error| out.line(&json::failure(error)));
     report.skipped.iter().for_each(|skipped| out.line(&json::skipped(skipped)));
+    report.moved.iter().for_each(|moved| out.line(&json::moved(moved)));
     report.notes.iter().for_each(|note| out.line(&json::note(note)));
     out.line(&json::report(report, exit as u8));
 }

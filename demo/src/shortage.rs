@@ -1,12 +1,11 @@
 //! The question that a full target raises, when the operation was told to pause for it.
 
+use crate::input::Input;
 use crate::out::{Out, complain};
 use crate::signals::Held;
 use crate::{json, messages};
 use fileops::{Operation, Shortage};
-use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::thread::{self, Thread};
+use std::io::{IsTerminal, Write, stderr, stdin};
 
 /// How the question is put, and an answer understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,21 +26,19 @@ enum Answer {
     Unclear,
 }
 
-pub(crate) struct Question {
+pub(crate) struct Pause {
     manner: Manner,
     is_open: bool,
-    /// From the thread that reads the answers; it is started for the first question, and the input left alone without one.
-    answers: Option<Receiver<Answer>>,
 }
 
-impl Question {
-    pub(crate) fn new(is_json: bool) -> Question {
+impl Pause {
+    pub(crate) fn new(is_json: bool) -> Pause {
         let manner = match is_json {
             true => Manner::Json,
             false if stdin().is_terminal() && stderr().is_terminal() => Manner::Prompt,
             false => Manner::Input,
         };
-        Question { manner, is_open: false, answers: None }
+        Pause { manner, is_open: false }
     }
 
     /// Whether an answer is waited for, on a screen that is not to be drawn over.
@@ -49,23 +46,33 @@ impl Question {
         self.is_open
     }
 
-    /// Asks if there is something new to ask, and obeys an answer that has come.
-    pub(crate) fn look(&mut self, held: &Held, out: &mut Out, before: impl FnOnce()) {
+    /// Asks if there is something new to ask.
+    pub(crate) fn look(&mut self, held: &Held, input: &mut Input, out: &mut Out, before: impl FnOnce()) {
         if !self.is_open {
             let Some(shortage) = held.with(Operation::shortage).flatten() else { return };
             self.is_open = true;
             before();
             self.ask(&shortage, out);
+            input.open();
         }
-        match self.answer() {
-            None => {}
-            Some(Answer::Unclear) => self.prompt(),
-            Some(Answer::Retry) => {
+        if input.has_ended() {
+            self.obey(Answer::Cancel, held);
+        }
+    }
+
+    pub(crate) fn hear(&mut self, line: &[u8], held: &Held) {
+        self.obey(understand(self.manner, line), held);
+    }
+
+    fn obey(&mut self, answer: Answer, held: &Held) {
+        match answer {
+            Answer::Unclear => self.prompt(),
+            Answer::Retry => {
                 self.is_open = false;
                 held.with(Operation::resume);
             }
             // The question stays open: after a cancel there is nothing more to ask.
-            Some(Answer::Cancel) => {
+            Answer::Cancel => {
                 held.with(Operation::cancel);
             }
         }
@@ -77,8 +84,6 @@ impl Question {
             Manner::Prompt | Manner::Input => complain(&messages::shortage(shortage)),
         }
         self.prompt();
-        let manner = self.manner;
-        self.answers.get_or_insert_with(|| read_answers(manner));
     }
 
     fn prompt(&self) {
@@ -86,38 +91,6 @@ impl Question {
             // There is nobody to tell when this fails.
             let _ = stderr().write_all(b"[r]etry or [c]ancel? ");
         }
-    }
-
-    fn answer(&self) -> Option<Answer> {
-        match self.answers.as_ref()?.try_recv() {
-            Ok(answer) => Some(answer),
-            Err(TryRecvError::Empty) => None,
-            // The input has ended, or could not be read.
-            Err(TryRecvError::Disconnected) => Some(Answer::Cancel),
-        }
-    }
-}
-
-/// Reads on a thread of its own, since a cancelled operation must not wait for a line.
-fn read_answers(manner: Manner) -> Receiver<Answer> {
-    let (answers, received) = channel();
-    let asker = thread::current();
-    // Without a thread `answers` is dropped, which says that there is no answer.
-    let _ = thread::Builder::new().name("answers".to_owned()).spawn(move || {
-        read_lines(manner, &answers, &asker);
-        drop(answers);
-        asker.unpark();
-    });
-    received
-}
-
-fn read_lines(manner: Manner, answers: &Sender<Answer>, asker: &Thread) {
-    for line in stdin().lock().split(b'\n') {
-        let Ok(line) = line else { return };
-        if answers.send(understand(manner, &line)).is_err() {
-            return;
-        }
-        asker.unpark();
     }
 }
 

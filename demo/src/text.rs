@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// "1,234,567".
 pub(crate) fn count(number: u64) -> String {
@@ -59,6 +59,14 @@ fn duration_of_seconds(seconds: u64) -> String {
     match seconds {
         0..10 => format!("{seconds} s"),
         _ => duration(Duration::from_secs(seconds)),
+    }
+}
+
+/// Seconds since 1970; negative before.
+pub(crate) fn seconds(time: SystemTime) -> f64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
     }
 }
 

@@ -1,9 +1,15 @@
-//! What happens where a target exists already: standing rules, and the names of things kept beside each other.
+//! What happens where a target exists already: standing rules, what there is to be asked, and the names of things kept
+//! beside each other.
 
+use crate::comparison::{Comparer, Comparison};
+use crate::sys::stat::{Stat, Time};
+use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
-/// The standing answer to "the target exists". Directories merge whatever the rule; a file never replaces a directory,
-/// nor a directory a file. What one operation has made is replaced by nothing of the same operation: of two sources of one
+/// The standing answer to "the target exists". Directories merge whatever the rule (but see
+/// [`Merges`]); a file never replaces a directory, nor a directory a file. What one operation has made is replaced by nothing of the same operation: of two sources of one
 /// name the second fails.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +27,102 @@ pub enum OnConflict {
     Newer,
     /// Replace if the contents differ, else skip. Contents are compared byte by byte.
     Different,
+    /// The entry is parked and its question open, see [`Operation::questions`](crate::Operation::questions); everything
+    /// else goes on.
+    Ask,
+}
+
+/// Whether a directory that exists is merged with at once, where [`OnConflict::Ask`] is the rule.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Merges {
+    /// Without a question: what is in them is asked about.
+    #[default]
+    Silent,
+    /// Each is a question of its own; what is in it waits with it.
+    Ask,
+}
+
+/// What is at one end of a conflict, as it was when the question was asked.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// Where.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of contents; of a directory nothing that tells anything.
+    pub size: u64,
+    /// When its contents were changed last.
+    pub modified: SystemTime,
+}
+
+/// The kinds of entries that a person tells apart.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO, socket or device.
+    Special,
+}
+
+/// A target that exists: what is to be copied, and what is in its place.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// What is to be put there.
+    pub source: Party,
+    /// What is there.
+    pub target: Party,
+    /// What was seen at the target: an answer is about that.
+    pub(crate) seen: Stat,
+    comparer: Comparer,
+}
+
+impl Conflict {
+    pub(crate) fn new(source: (PathBuf, &Stat), target: (PathBuf, &Stat), comparer: Comparer) -> Conflict {
+        let seen = *target.1;
+        Conflict { source: Party::new(source), target: Party::new(target), seen, comparer }
+    }
+
+    /// Whether the source was modified later than what is at the target.
+    pub fn is_newer(&self) -> bool {
+        self.source.modified > self.target.modified
+    }
+
+    /// Compares both sides' contents byte by byte, or what links point to, on a thread of the pool. Nothing is read before
+    /// this is called; sizes that differ are an answer by themselves.
+    pub fn compare(&self) -> Comparison {
+        self.comparer.start(&self.source.path)
+    }
+}
+
+impl Party {
+    fn new((path, stat): (PathBuf, &Stat)) -> Party {
+        let kind = match stat.kind() {
+            FileType::RegularFile => EntryKind::File,
+            FileType::Directory => EntryKind::Directory,
+            FileType::Symlink => EntryKind::Symlink,
+            _ => EntryKind::Special,
+        };
+        Party { path, kind, size: stat.size, modified: moment(stat.modified) }
+    }
+}
+
+/// A file system may hold a time that the clock does not; the nearest there is then stands for it.
+fn moment(time: Time) -> SystemTime {
+    let whole = Duration::from_secs(time.seconds.unsigned_abs());
+    let second = match time.seconds {
+        0.. => SystemTime::UNIX_EPOCH.checked_add(whole),
+        _ => SystemTime::UNIX_EPOCH.checked_sub(whole),
+    };
+    let nanoseconds = Duration::from_nanos(time.nanoseconds.try_into().unwrap_or(0));
+    second.and_then(|second| second.checked_add(nanoseconds)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Whether what an operation did is recorded, and what it replaced is kept, so that it can be undone.
@@ -43,11 +145,19 @@ pub(crate) const NAME_MAX: usize = 255;
 /// "report.tar.gz" as number 2 is "report (2).tar.gz"; "report (2).txt" as number 3 is "report (3).txt".
 /// A stem that grows too long is shortened at the boundary of a character.
 pub(crate) fn numbered(name: &CStr, number: u32) -> CString {
+    numbered_within(name, number, NAME_MAX)
+}
+
+/// As [`numbered`], in at most `most` bytes; number 1 is the name itself.
+pub(crate) fn numbered_within(name: &CStr, number: u32, most: usize) -> CString {
     let name = name.to_bytes();
     let (stem, ending) = name.split_at(stem_length(name));
-    let stem = without_number(stem);
-    let suffix = format!(" ({number})");
-    let room = NAME_MAX.saturating_sub(suffix.len() + ending.len());
+    let (stem, suffix) = match number {
+        1 => (stem, String::new()),
+        _ => (without_number(stem), format!(" ({number})")),
+    };
+    let ending = &ending[..ending.len().min(most / 2)];
+    let room = most.saturating_sub(suffix.len() + ending.len());
     let mut cut = stem.len().min(room);
     while cut < stem.len() && cut > 0 && stem[cut] & 0b1100_0000 == 0b1000_0000 {
         cut -= 1;

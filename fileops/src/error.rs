@@ -35,6 +35,10 @@ pub enum Action {
     Link,
     /// Renaming, which is also how a finished stage gets its final name.
     Rename,
+    /// Putting something into the trash.
+    Trash,
+    /// Taking something out of the trash again.
+    Restore,
     /// Removing a file.
     Remove,
     /// Removing a directory.
@@ -53,6 +57,8 @@ pub enum Action {
     Sync,
     /// Keeping or reading the records that recovery needs.
     Journal,
+    /// Comparing a copy with its source.
+    Verify,
     /// Taking back what an operation did.
     Undo,
     /// Doing again what was taken back.
@@ -76,6 +82,8 @@ impl Action {
             Action::Symlink => "make symbolic link",
             Action::Link => "link",
             Action::Rename => "rename",
+            Action::Trash => "trash",
+            Action::Restore => "restore",
             Action::Remove => "remove",
             Action::RemoveDir => "remove directory",
             Action::SetMode => "set mode of",
@@ -85,6 +93,7 @@ impl Action {
             Action::WriteXattr => "write attributes of",
             Action::Sync => "sync",
             Action::Journal => "journal",
+            Action::Verify => "verify",
             Action::Undo => "undo",
             Action::Redo => "redo",
         }
@@ -117,6 +126,14 @@ pub enum Refusal {
     MountPoint,
     /// A path that ends in `.` or `..` names no entry that could be taken away.
     NoName,
+    /// What was read back is not what was written. The copy was removed, or never got its name.
+    Mismatch,
+    /// No trash can take it: the file system is read-only, or is not for keeping files, or there is no right to make one.
+    NoTrash,
+    /// It is a trash, or is in one, or has one in it.
+    IsTrash,
+    /// What is recorded of it in the trash does not tell where it was, or is not there.
+    Damaged,
     /// It is not any more what the operation left, and stays as it is.
     ChangedSince,
     /// What was replaced or taken away is not kept any more.
@@ -133,8 +150,10 @@ impl Refusal {
             Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => libc::ESTALE,
             Refusal::NotKept => libc::ENOENT,
             Refusal::TooLarge => libc::EFBIG,
-            Refusal::KindNotSupported => libc::EOPNOTSUPP,
+            Refusal::KindNotSupported | Refusal::NoTrash => libc::EOPNOTSUPP,
+            Refusal::IsTrash | Refusal::Damaged => libc::EINVAL,
             Refusal::MountPoint => libc::EBUSY,
+            Refusal::Mismatch => libc::EIO,
         }
     }
 }
@@ -152,9 +171,13 @@ impl fmt::Display for Refusal {
             Refusal::TooLarge => "the file is too large for the target's file system",
             Refusal::KindNotSupported => "the target's file system has no such kind of file",
             Refusal::MountPoint => "another file system is mounted there",
+            Refusal::NoTrash => "no trash can take it",
+            Refusal::IsTrash => "the trash itself, and what is in it, cannot be put into the trash",
+            Refusal::Damaged => "the trash does not know where it was",
             Refusal::ChangedSince => "it was changed since",
             Refusal::NotKept => "it is not kept any more",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
+            Refusal::Mismatch => "what was read back is not what was written",
         })
     }
 }
@@ -169,8 +192,9 @@ impl From<Refusal> for io::Error {
             Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => io::ErrorKind::StaleNetworkFileHandle,
             Refusal::NotKept => io::ErrorKind::NotFound,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
-            Refusal::KindNotSupported => io::ErrorKind::Unsupported,
+            Refusal::KindNotSupported | Refusal::NoTrash => io::ErrorKind::Unsupported,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,
+            Refusal::Mismatch => io::ErrorKind::InvalidData,
             _ => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, refusal)
@@ -205,6 +229,16 @@ impl Error {
     pub fn with_target(mut self, target: impl Into<PathBuf>) -> Error {
         self.target = Some(target.into());
         self
+    }
+
+    /// The same error once more, for a second place that has to own one.
+    pub(crate) fn again(&self) -> Error {
+        let source = match (self.source.raw_os_error(), self.refusal()) {
+            (Some(errno), _) => io::Error::from_raw_os_error(errno),
+            (_, Some(refusal)) => refusal.into(),
+            _ => io::Error::new(self.source.kind(), self.source.to_string()),
+        };
+        Error { action: self.action, path: self.path.clone(), target: self.target.clone(), source }
     }
 
     /// The kernel's number, or the one that fits the refusal best.

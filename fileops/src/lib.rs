@@ -36,10 +36,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Conflicts and failures can be asked about: the entry waits in the operation's [`Inbox`], and everything else is done
+//! meanwhile. An answer is for one entry, or for all that are like it.
+//!
+//! ```
+//! # let base = std::env::temp_dir().join(format!("fileops-crate-doc-3-{}", std::process::id()));
+//! # let (photos, disk) = (base.join("photos"), base.join("disk"));
+//! # std::fs::create_dir_all(&photos)?;
+//! # std::fs::create_dir_all(disk.join("photos"))?;
+//! # std::fs::write(photos.join("a.jpg"), b"new")?;
+//! # std::fs::write(disk.join("photos/a.jpg"), b"old")?;
+//! # fileops::block_on(async {
+//! use fileops::{OnConflict, Question, Resolution, Scope};
+//!
+//! let copy = fileops::copy([&photos], &disk).on_conflict(OnConflict::Ask).start();
+//! while let Some(open) = copy.question().await {
+//!     if let Question::Conflict(conflict) = &open.question {
+//!         let resolution = if conflict.compare().await? { Resolution::Skip } else { Resolution::KeepBoth };
+//!         copy.answer(open.id, resolution, Scope::This)?;
+//!     }
+//! }
+//! copy.await.into_result()?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # assert!(disk.join("photos/a (2).jpg").exists());
+//! # std::fs::remove_dir_all(&base)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! | verb | |
 //! |---|---|
 //! | [`copy`], [`copy_as`] | trees with everything that belongs to them; never half-written under a final name |
 //! | [`delete`] | for good: no link is followed, no mount point crossed unless asked |
+//! | [`trash`], [`restore`] | into the trash of the freedesktop specification, on every mount, and back |
+//! | [`trash_list`], [`trash_delete`], [`empty_trash`] | what is in it, and away with it |
 //! | [`measure`] | entries, bytes, allocated bytes, as du(1) counts |
 //! | [`leftovers`], [`search`] | what interrupted operations left on disk, told by identity, removed when asked |
 //!
@@ -48,29 +78,42 @@
 //! that never answers delays nobody else.
 #![deny(unsafe_code)]
 
+mod bandwidth;
+mod comparison;
 mod conflict;
 mod control;
 mod engine;
 mod error;
+mod inbox;
 mod journal;
 mod kept;
 mod operation;
 mod ops;
 mod pool;
 mod progress;
+mod question;
 mod report;
 mod schedule;
 mod sys;
+mod trash;
 
-pub use conflict::{OnConflict, Undoable};
+pub use comparison::Comparison;
+pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable};
 pub use error::{Action, Error, Refusal, Result, Shown};
+pub use inbox::{Inbox, NextQuestion};
 pub use operation::{OnShortage, Operation, Running, Shortage};
-pub use ops::copy::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as};
+pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
-pub use ops::recover::{Leftover, leftovers, search};
+pub use ops::recover::{Leftover, forget, leftovers, search};
+pub use ops::trash::{
+    EmptyTrash, Listing, Restore, Trash, TrashDelete, TrashList, TrashListing, Trashed, empty_trash, restore, trash,
+    trash_delete, trash_list,
+};
 pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
 pub use pool::{Pool, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
-pub use report::{Complete, Incomplete, Note, NoteKind, Outcome, Report, Skipped};
-pub use schedule::{OperationId, Schedule, Scheduled, Scheduler, scheduler};
+pub use question::{Failure, OnError, Open, Question, QuestionKind, Resolution, Scope, Unfit};
+pub use report::{Complete, Incomplete, Moved, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};
+pub use schedule::{Schedule, Scheduled, Scheduler, scheduler};
+pub use trash::{Damage, TrashItem};

@@ -1,29 +1,34 @@
 //! Both ends of a running operation: [`Operation`] for the caller, `Job` for the workers.
 
+use crate::bandwidth::Bandwidth;
 use crate::control::{Cancelled, Control, For, State, lock};
 use crate::error::{Action, Error};
+use crate::inbox::{Inbox, NextQuestion, Order, Questions};
 use crate::journal::Journal;
 use crate::kept::Kept;
-use crate::pool::{Pool, Task};
+use crate::pool::{Pool, Task, TaskError};
 use crate::progress::{Meter, Phase, Progress};
-use crate::report::{Note, NoteKind, Outcome, Report, Skipped};
-use crate::schedule::{OperationId, Uses, Who, scheduler};
+use crate::question::{OnError, Open, Question, Resolution, Scope, Unfit};
+use crate::report::{Moved, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};
+use crate::schedule::{Id, Uses, Who, scheduler};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The caller's end of a running operation, and a future of its [`Report`].
 ///
-/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it.
+/// Dropping it detaches the operation, which then runs to its end by itself; [`cancel`](Operation::cancel) stops it. What
+/// an operation asks that nobody can answer any more is left out (see [`Inbox`]).
 #[must_use = "dropping an operation leaves it running with nobody to see its report"]
 pub struct Operation {
     job: Arc<Job>,
     task: Task<Report>,
+    inbox: Inbox,
 }
 
 impl Operation {
@@ -43,6 +48,7 @@ impl Operation {
         uses: Uses,
         run: impl FnOnce(Arc<Job>) -> Report + Send + 'static,
     ) -> Operation {
+        let _ = job.shared_bandwidth.set(Arc::clone(pool.limit()));
         let worker = Arc::clone(&job);
         let call = move || {
             let report = if worker.control.is_cancelled() {
@@ -53,37 +59,44 @@ impl Operation {
                 run(Arc::clone(&worker))
             };
             worker.is_done.store(true, Ordering::Release);
+            worker.questions.close();
             report
         };
-        let who = Who { id: job.id, verb: job.verb, control: &job.control, meter: &job.meter };
+        let stopped = Arc::downgrade(&job);
+        job.questions.obey(move |order| {
+            let job = stopped.upgrade();
+            job.into_iter().for_each(|job| match order {
+                Order::Stop => job.stop(),
+                Order::Resume => job.resume(),
+            });
+        });
+        let inbox = Inbox::new(&job.questions);
+        let who = Who { id: &job.id, verb: job.verb, control: &job.control, meter: &job.meter };
         let task = scheduler().start(who, uses, pool, call);
-        Operation { job, task }
+        Operation { job, task, inbox }
     }
 
-    /// Its name within this process.
-    pub fn id(&self) -> OperationId {
-        self.job.id
+    /// What it is called by, in [`scheduler`](crate::scheduler) and in the history ([`Report::id`]).
+    pub fn id(&self) -> &str {
+        &self.job.id
     }
 
     /// Starts no further call until [`resume`](Operation::resume). Calls under way end by themselves. Others that wait for
     /// its devices go on meanwhile; see [`scheduler`](crate::scheduler).
     pub fn pause(&self) {
-        scheduler().pause(self.job.id, &self.job.control);
+        scheduler().pause(&self.job.id, &self.job.control);
     }
 
     /// Goes on after a pause, also after one that the operation made by itself (see [`shortage`](Operation::shortage)): at
     /// once, or when its turn comes if others have begun meanwhile.
     pub fn resume(&self) {
-        // Under the lock, so that no shortage is forgotten of which nobody was told.
-        let mut shortage = lock(&self.job.shortage);
-        *shortage = None;
-        scheduler().resume(self.job.id, &self.job.control);
+        self.job.resume();
     }
 
     /// Stops for good: no further call is started, what is unfinished is cleaned up, and the report says what was done.
     /// While it waits for its turn, nothing was done: the report is there at once.
     pub fn cancel(&self) {
-        scheduler().cancel(self.job.id, &self.job.control);
+        self.job.cancel();
     }
 
     /// Whether it waits for its turn; [`Progress::place`] says how many go before it.
@@ -93,17 +106,25 @@ impl Operation {
 
     /// Starts at once, or goes on after a pause, whatever else uses its devices.
     pub fn start_now(&self) {
-        scheduler().start_now(self.job.id);
+        scheduler().start_now(&self.job.id);
     }
 
     /// Goes before all others that wait.
     pub fn move_to_front(&self) {
-        scheduler().move_to_front(self.job.id);
+        scheduler().move_to_front(&self.job.id);
     }
 
     /// Goes just before another one that waits.
     pub fn move_before(&self, other: &Operation) {
-        scheduler().move_before(self.job.id, other.job.id);
+        scheduler().move_before(&self.job.id, &other.job.id);
+    }
+
+    /// Moves no more than so many bytes of contents a second from now on; `None` for as many as it can. What shares its
+    /// blocks with the source moves none. Reading back, to verify, is not limited.
+    pub fn set_bandwidth(&self, bytes_per_second: Option<u64>) {
+        self.job.bandwidth.set(bytes_per_second);
+        // Who waits for the old limit looks at the new one.
+        self.job.control.wake_all();
     }
 
     /// Where it stands. Cheap enough to be called ten times a second by anybody.
@@ -122,14 +143,40 @@ impl Operation {
         shortage.clone()
     }
 
+    /// Where its questions are answered, for those who do not have this handle.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// The questions that are open, see [`Inbox::questions`].
+    pub fn questions(&self) -> Vec<Open> {
+        self.inbox.questions()
+    }
+
+    /// The next question, see [`Inbox::question`].
+    pub fn question(&self) -> NextQuestion {
+        self.inbox.question()
+    }
+
+    /// Answers a question, see [`Inbox::answer`].
+    ///
+    /// # Errors
+    /// Why the answer does not fit; the question then stays open.
+    pub fn answer(&self, id: u64, resolution: Resolution, scope: Scope) -> Result<(), Unfit> {
+        self.inbox.answer(id, resolution, scope)
+    }
+
     /// Whether the report is there.
     pub fn is_done(&self) -> bool {
         self.task.is_done()
     }
 
-    /// Waits for the report on this thread: for programs that have no executor.
+    /// Waits for the report on this thread: for programs that have no executor. Questions can then only be answered by
+    /// those who have the [`Inbox`]; without one nobody can, and what is asked is left out.
     pub fn wait(self) -> Report {
-        crate::pool::block_on(self)
+        let Operation { job, task, inbox } = self;
+        drop(inbox);
+        crate::pool::block_on(Ending { job, task })
     }
 }
 
@@ -137,22 +184,42 @@ impl Future for Operation {
     type Output = Report;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
-        Pin::new(&mut self.task).poll(context).map(|answer| {
-            answer.unwrap_or_else(|error| {
-                self.job.fail(Error::new(Action::Start, "", io::Error::other(error)));
-                self.job.report(Outcome::Done)
-            })
-        })
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
     }
 }
 
-/// The future of an operation that was awaited without being started by hand. Dropping it cancels.
+/// An operation of which only the report is wanted.
+struct Ending {
+    job: Arc<Job>,
+    task: Task<Report>,
+}
+
+impl Future for Ending {
+    type Output = Report;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
+        let answer = Pin::new(&mut self.task).poll(context);
+        answer.map(|answer| report(&self.job, answer))
+    }
+}
+
+fn report(job: &Job, answer: Result<Report, TaskError>) -> Report {
+    answer.unwrap_or_else(|error| {
+        job.fail(Error::new(Action::Start, "", io::Error::other(error)));
+        job.report(Outcome::Done)
+    })
+}
+
+/// The future of an operation that was awaited without being started by hand. Dropping it cancels. It has nobody who could
+/// answer questions: what is asked is left out.
 #[must_use = "dropping this future cancels the operation"]
-pub struct Running(Option<Operation>);
+pub struct Running(Option<Ending>);
 
 impl Running {
     pub(crate) fn new(operation: Operation) -> Running {
-        Running(Some(operation))
+        let Operation { job, task, .. } = operation;
+        Running(Some(Ending { job, task }))
     }
 }
 
@@ -171,8 +238,8 @@ impl Future for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(operation) = &self.0 {
-            operation.cancel();
+        if let Some(ending) = &self.0 {
+            ending.job.cancel();
         }
     }
 }
@@ -200,24 +267,38 @@ pub struct Shortage {
     pub free: u64,
 }
 
+/// How soon a worker notices that a limit was changed.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Tells which path a worker has before it.
 type Current = Box<dyn Fn() -> Option<PathBuf> + Send>;
 
 /// The workers' end of an operation.
 pub(crate) struct Job {
-    id: OperationId,
+    id: Id,
     verb: &'static str,
     pub(crate) control: Arc<Control>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) on_shortage: OnShortage,
+    pub(crate) on_error: OnError,
+    pub(crate) questions: Arc<Questions>,
+    /// Asked for by the reader; whether nothing is left to do but to wait for answers.
+    only_waits: Mutex<Option<Box<dyn Fn() -> bool + Send>>>,
+    /// An answer, or the rule for failures, ended it.
+    was_stopped: AtomicBool,
     /// What is done, on disk.
     pub(crate) journal: Journal,
+    /// Of this operation, and of all of its pool together.
+    pub(crate) bandwidth: Bandwidth,
+    shared_bandwidth: OnceLock<Arc<Bandwidth>>,
     /// Where what is displaced stays.
     pub(crate) kept: Kept,
     failures: Mutex<Vec<Error>>,
     skipped: Mutex<Vec<Skipped>>,
+    moved: Mutex<Vec<Moved>>,
     notes: Mutex<Vec<Note>>,
     stuck: Mutex<Vec<PathBuf>>,
+    verified: Mutex<Verified>,
     shortage: Mutex<Option<Shortage>>,
     /// Asked for by the reader; answers with the path a worker has before it.
     current: Mutex<Option<Current>>,
@@ -235,19 +316,31 @@ pub(crate) struct Job {
 impl Job {
     /// `verb` is what its records call the operation.
     pub(crate) fn new(verb: &'static str, on_shortage: OnShortage) -> Arc<Job> {
+        Job::with_rules(verb, on_shortage, OnError::Continue)
+    }
+
+    pub(crate) fn with_rules(verb: &'static str, on_shortage: OnShortage, on_error: OnError) -> Arc<Job> {
         let journal = Journal::new(verb);
         Arc::new(Job {
             kept: Kept::new(journal.id()),
-            id: OperationId::next(),
+            id: journal.id().into(),
             verb,
             control: Arc::default(),
             meter: Arc::new(Meter::new()),
             on_shortage,
+            on_error,
+            questions: Arc::default(),
+            only_waits: Mutex::default(),
+            was_stopped: AtomicBool::new(false),
             journal,
+            bandwidth: Bandwidth::default(),
+            shared_bandwidth: OnceLock::new(),
             failures: Mutex::default(),
             skipped: Mutex::default(),
+            moved: Mutex::default(),
             notes: Mutex::default(),
             stuck: Mutex::default(),
+            verified: Mutex::default(),
             shortage: Mutex::default(),
             current: Mutex::default(),
             workers: AtomicUsize::new(0),
@@ -264,12 +357,50 @@ impl Job {
         lock(&self.failures).push(error);
     }
 
+    /// Stops for good, also while it waits for its turn.
+    fn cancel(&self) {
+        scheduler().cancel(&self.id, &self.control);
+    }
+
+    /// Goes on after a pause, whoever made it.
+    pub(crate) fn resume(&self) {
+        // Under the lock, so that no shortage is forgotten of which nobody was told.
+        let mut shortage = lock(&self.shortage);
+        *shortage = None;
+        scheduler().resume(&self.id, &self.control);
+    }
+
+    /// A medium is gone: pauses as a whole, and asks once. `Ok` when somebody wants to go on.
+    pub(crate) fn wait_for_medium(&self, error: &Error) -> Result<(), Cancelled> {
+        self.questions.ask_once(Question::MediumGone(Arc::new(error.again())));
+        self.control.pause();
+        self.control.checkpoint()
+    }
+
+    /// Ends the operation as a cancel does; the report tells the difference.
+    pub(crate) fn stop(&self) {
+        self.was_stopped.store(true, Ordering::Relaxed);
+        self.cancel();
+    }
+
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
         lock(&self.skipped).push(Skipped { path, target });
     }
 
+    pub(crate) fn moved(&self, path: PathBuf, target: PathBuf) {
+        lock(&self.moved).push(Moved { path, target });
+    }
+
     pub(crate) fn is_stuck_at(&self, path: PathBuf) {
         lock(&self.stuck).push(path);
+    }
+
+    /// Counts a file that was verified.
+    pub(crate) fn verified(&self, how: fn(&mut Verified) -> &mut Tally, bytes: u64) {
+        let mut verified = lock(&self.verified);
+        let tally = how(&mut verified);
+        tally.files += 1;
+        tally.bytes += bytes;
     }
 
     /// Notes what was not kept; the path is built for the first of a kind only.
@@ -314,12 +445,17 @@ impl Job {
         }
         known.get_or_insert_with(shortage);
         // Whoever makes room may need the device for that.
-        scheduler().pause(self.id, &self.control);
+        scheduler().pause(&self.id, &self.control);
     }
 
     /// How the reader learns the path a worker has before it.
     pub(crate) fn show_current(&self, current: impl Fn() -> Option<PathBuf> + Send + 'static) {
         *lock(&self.current) = Some(Box::new(current));
+    }
+
+    /// How the reader learns that only answers are waited for.
+    pub(crate) fn show_waiting(&self, only_waits: impl Fn() -> bool + Send + 'static) {
+        *lock(&self.only_waits) = Some(Box::new(only_waits));
     }
 
     /// Waits for all that `is_over` asks about, cancelled or not.
@@ -343,8 +479,9 @@ impl Job {
         }
         match self.control.state() {
             State::Cancelled => Phase::Cancelling,
-            _ if scheduler().place(self.id).is_some() => Phase::Waiting,
+            _ if scheduler().place(&self.id).is_some() => Phase::Waiting,
             State::Paused => Phase::Paused,
+            State::Running if lock(&self.only_waits).as_ref().is_some_and(|only_waits| only_waits()) => Phase::Asking,
             State::Running if self.is_finishing.load(Ordering::Relaxed) => Phase::Finishing,
             State::Running => Phase::Running,
         }
@@ -352,15 +489,19 @@ impl Job {
 
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = self.meter.sample(self.phase());
-        progress.place = scheduler().place(self.id);
+        progress.place = scheduler().place(&self.id);
         progress.current = lock(&self.current).as_ref().and_then(|current| current());
         progress.workers = self.workers.load(Ordering::Relaxed);
+        progress.questions = self.questions.count();
         progress
     }
 
     /// Takes everything that was gathered.
     pub(crate) fn report(&self, outcome: Outcome) -> Report {
         *lock(&self.current) = None;
+        *lock(&self.only_waits) = None;
+        let was_stopped = outcome == Outcome::Cancelled && self.was_stopped.load(Ordering::Relaxed);
+        let outcome = if was_stopped { Outcome::Stopped } else { outcome };
         let sums = self.meter.sums();
         let mut notes = std::mem::take(&mut *lock(&self.notes));
         notes.sort_by_key(|note| note.kind);
@@ -376,10 +517,13 @@ impl Job {
             bytes: sums.file_bytes,
             allocated: sums.allocated,
             cloned: sums.cloned,
+            verified: *lock(&self.verified),
+            resumed: sums.resumed,
             elapsed: self.meter.elapsed(),
             workers: self.most_workers.load(Ordering::Relaxed),
             failures: std::mem::take(&mut *lock(&self.failures)),
             skipped: std::mem::take(&mut *lock(&self.skipped)),
+            moved: std::mem::take(&mut *lock(&self.moved)),
             notes,
             stuck: std::mem::take(&mut *lock(&self.stuck)),
         }
@@ -389,6 +533,35 @@ impl Job {
     #[inline]
     pub(crate) fn checkpoint(&self) -> Result<(), Cancelled> {
         self.control.checkpoint()
+    }
+
+    /// The most bytes that should be moved at a time.
+    pub(crate) fn step(&self, wanted: usize) -> usize {
+        self.limits().map(Bandwidth::step).fold(wanted, usize::min)
+    }
+
+    /// Waits until so many bytes may be moved; or, without a limit, does nothing.
+    pub(crate) fn spend(&self, bytes: u64) -> Result<(), Cancelled> {
+        for limit in self.limits() {
+            let Some(taken) = limit.take(bytes) else { continue };
+            loop {
+                let left = limit.left(taken);
+                if left.is_zero() {
+                    break;
+                }
+                // Whoever changes the limit of a pool does not know who waits for it.
+                self.control.wait(For::Change, Some(left.min(LOOK_EVERY)), || None::<()>)?;
+            }
+        }
+        self.checkpoint()
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits().any(|limit| limit.get().is_some())
+    }
+
+    fn limits(&self) -> impl Iterator<Item = &Bandwidth> {
+        std::iter::once(&self.bandwidth).chain(self.shared_bandwidth.get().map(|limit| &**limit))
     }
 
     /// Something was begun that takes long by itself.
@@ -423,8 +596,7 @@ mod tests {
     use crate::schedule::{Effort, Schedule};
 
     fn start(run: impl FnOnce(Arc<Job>) -> Report + Send + 'static) -> Operation {
-        let uses = Uses { sources: Vec::new(), target: None, effort: Effort::Names };
-        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), uses, run)
+        Operation::start_in_turn(Pool::global(), Job::new("test", OnShortage::Warn), Uses::names(), run)
     }
 
     #[test]
@@ -450,7 +622,7 @@ mod tests {
         let uses = || Uses { sources: vec!["/".into()], target: None, effort: Effort::Contents };
         let first = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
         let second = Operation::start_in_turn(&pool, job(), uses(), |job| job.report(Outcome::Done));
-        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&one.id)));
+        assert!(!scheduler().operations().iter().any(|one| [first.id(), second.id()].contains(&&*one.id)));
         assert!(second.wait().is_complete() && first.wait().is_complete());
     }
 }

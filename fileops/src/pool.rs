@@ -9,6 +9,7 @@ mod task;
 
 pub use task::{Task, TaskError, block_on};
 
+use crate::bandwidth::Bandwidth;
 use crate::control::lock;
 use crate::sys::{mount, thread};
 use std::collections::{HashMap, VecDeque};
@@ -56,6 +57,8 @@ struct Shared {
     /// `None` where the process may not have threads: calls are then made by whoever polls their task.
     runtime: Option<Threads>,
     lanes: Mutex<Lanes>,
+    /// For the operations of this pool together.
+    bandwidth: Arc<Bandwidth>,
 }
 
 struct Threads {
@@ -119,7 +122,23 @@ impl Pool {
         let runtime = runtime
             .and_then(Result::ok)
             .map(|runtime| Threads { handle: runtime.handle().clone(), runtime: Some(runtime) });
-        Pool { shared: Arc::new(Shared { runtime, lanes: Mutex::default() }) }
+        Pool { shared: Arc::new(Shared { runtime, lanes: Mutex::default(), bandwidth: Arc::default() }) }
+    }
+
+    /// Lets all operations that use this pool move so many bytes of contents a second together, from now on; `None` for as
+    /// many as they can. Each may have a limit of its own beside it: see
+    /// [`Operation::set_bandwidth`](crate::Operation::set_bandwidth).
+    pub fn set_bandwidth(&self, bytes_per_second: Option<u64>) {
+        self.shared.bandwidth.set(bytes_per_second);
+    }
+
+    /// The limit of all operations together, if there is one.
+    pub fn bandwidth(&self) -> Option<u64> {
+        self.shared.bandwidth.get()
+    }
+
+    pub(crate) fn limit(&self) -> &Arc<Bandwidth> {
+        &self.shared.bandwidth
     }
 
     /// Makes a blocking call that belongs to no mount.
@@ -136,10 +155,10 @@ impl Pool {
         path: impl AsRef<Path>,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Task<T> {
-        let (mut task, job) = Task::new(call);
+        let (task, job) = Task::new(call);
         match &self.shared.runtime {
             Some(_) => self.submit(path.as_ref(), job),
-            None => task.inline = Some(job),
+            None => *lock(&task.inline) = Some(job),
         }
         task
     }
@@ -171,7 +190,7 @@ impl Pool {
     /// Where the process may not have threads.
     #[cfg(test)]
     pub(crate) fn without_threads() -> Pool {
-        Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default() }) }
+        Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default(), bandwidth: Arc::default() }) }
     }
 
     fn submit(&self, path: &Path, job: Job) {
@@ -197,7 +216,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Runs it on a thread of its own; where there is none, whoever polls or drops the task makes the call.
     pub(crate) fn begin_for<T>(self, task: &mut Task<T>) {
-        task.inline = self.give();
+        *lock(&task.inline) = self.give();
     }
 
     /// Runs it on a thread of its own; where there is none, on this one.

@@ -27,6 +27,8 @@ pub enum Phase {
     Running,
     /// Told to wait; no further call is started.
     Paused,
+    /// Everything is done but what waits for answers: see [`Operation::questions`](crate::Operation::questions).
+    Asking,
     /// Told to stop; what is unfinished is being cleaned up.
     Cancelling,
     /// Everything done but the last names; lasts milliseconds.
@@ -65,6 +67,8 @@ pub struct Progress {
     pub elapsed: Duration,
     /// Workers now at it.
     pub workers: usize,
+    /// Questions that wait for an answer.
+    pub questions: usize,
 }
 
 /// What one worker has done. Only that worker adds, so that an addition is a load and a store on a line of its own.
@@ -86,6 +90,8 @@ pub(crate) struct Counters {
     pub(crate) symlinks: AtomicU64,
     pub(crate) specials: AtomicU64,
     pub(crate) cloned: AtomicU64,
+    /// Bytes that were there from an interrupted operation.
+    pub(crate) resumed: AtomicU64,
     pub(crate) large_bytes: AtomicU64,
     large_nanoseconds: AtomicU64,
     small_entries: AtomicU64,
@@ -146,9 +152,18 @@ pub(crate) struct Totals {
 pub(crate) struct Meter {
     workers: Mutex<Vec<Arc<Counters>>>,
     pub(crate) totals: Totals,
+    pub(crate) device: Device,
     /// Nothing while its operation has not begun.
     started: OnceLock<Instant>,
     last: Mutex<Sample>,
+}
+
+/// What is known to be on the device; added to a few times a second.
+#[derive(Default)]
+pub(crate) struct Device {
+    /// Somebody asked for it.
+    pub(crate) is_counted: AtomicBool,
+    pub(crate) bytes: AtomicU64,
 }
 
 struct Sample {
@@ -173,6 +188,7 @@ pub(crate) struct Sums {
     pub(crate) symlinks: u64,
     pub(crate) specials: u64,
     pub(crate) cloned: u64,
+    pub(crate) resumed: u64,
     large_bytes: u64,
     large_nanoseconds: u64,
     small_entries: u64,
@@ -185,6 +201,7 @@ impl Meter {
         Meter {
             workers: Mutex::default(),
             totals: Totals::default(),
+            device: Device::default(),
             started: OnceLock::new(),
             last: Mutex::new(Sample { at: now, bytes: 0, rate: 0.0, active: Duration::ZERO }),
         }
@@ -227,6 +244,7 @@ impl Meter {
             sums.symlinks += worker.symlinks.load(Relaxed);
             sums.specials += worker.specials.load(Relaxed);
             sums.cloned += worker.cloned.load(Relaxed);
+            sums.resumed += worker.resumed.load(Relaxed);
             sums.large_bytes += worker.large_bytes.load(Relaxed);
             sums.large_nanoseconds += worker.large_nanoseconds.load(Relaxed);
             sums.small_entries += worker.small_entries.load(Relaxed);
@@ -240,7 +258,7 @@ impl Meter {
         let sums = self.sums();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let apart = last.at.elapsed();
-        if matches!(phase, Phase::Paused | Phase::Waiting) {
+        if matches!(phase, Phase::Paused | Phase::Asking | Phase::Waiting) {
             *last = Sample { at: Instant::now(), bytes: sums.bytes, ..*last };
         } else if apart >= SAMPLE_APART {
             let rate = sums.bytes.saturating_sub(last.bytes) as f64 / apart.as_secs_f64();
@@ -258,14 +276,21 @@ impl Meter {
             entries_total: self.totals.entries.load(Relaxed).max(over),
             bytes_done: over_bytes,
             bytes_total: self.totals.bytes.load(Relaxed).max(over_bytes),
-            bytes_on_device: None,
+            bytes_on_device: self.on_device(over_bytes, sums.passed_bytes),
             is_total_growing: !is_complete,
             current: None,
             rate: last.rate,
             time_left: if is_complete { self.time_left(&sums, last.active) } else { None },
             elapsed: self.elapsed(),
             workers: 0,
+            questions: 0,
         }
+    }
+
+    /// What was passed over is not waited for. A file that was tried twice counts twice, on both sides.
+    fn on_device(&self, over: u64, passed: u64) -> Option<u64> {
+        let is_counted = self.device.is_counted.load(Relaxed);
+        is_counted.then(|| over.min(self.device.bytes.load(Relaxed) + passed))
     }
 
     /// What is left, at what each kind of work has cost so far, over as many workers as were busy.

@@ -49,13 +49,46 @@ pub struct Note {
     pub errno: Option<i32>,
 }
 
-/// An entry that was left out by rule.
+/// An entry that was left out by rule, or by an answer.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Skipped {
     /// The source.
     pub path: PathBuf,
     /// What is in its place.
+    pub target: PathBuf,
+}
+
+/// Files and their bytes.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many files.
+    pub files: u64,
+    /// Bytes of their contents, holes included.
+    pub bytes: u64,
+}
+
+/// What was compared with the source, and what the comparison is worth.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Read past the page cache from a device of this machine.
+    pub from_device: Tally,
+    /// Read again from a file system that has no device of this machine below it: memory, a server, a program. What that
+    /// answered is right; where it had it from is not known.
+    pub read_back: Tally,
+    /// Sharing their blocks with the source: there is nothing to compare.
+    pub shared: Tally,
+}
+
+/// Something that was put into the trash, or taken out again.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was: its path, or what the trash called it.
+    pub path: PathBuf,
+    /// Where it is: what the trash calls it ([`TrashItem::id`](crate::TrashItem::id)), or its path.
     pub target: PathBuf,
 }
 
@@ -67,6 +100,8 @@ pub enum Outcome {
     Done,
     /// It was cancelled.
     Cancelled,
+    /// A failure ended it, by rule or by an answer: what a cancel leaves is left.
+    Stopped,
 }
 
 /// What an operation did, and what it did not.
@@ -97,14 +132,20 @@ pub struct Report {
     pub allocated: u64,
     /// Files that share their blocks with the source.
     pub cloned: u64,
+    /// Files that were verified, where that was asked for.
+    pub verified: Verified,
+    /// Bytes that an interrupted operation had copied before, and that were not written again.
+    pub resumed: u64,
     /// Wall-clock time, pauses included.
     pub elapsed: Duration,
     /// The most workers at it at one time.
     pub workers: usize,
-    /// Entries that failed, each once.
+    /// Entries that failed, each once; and those whose questions nobody answered.
     pub failures: Vec<Error>,
-    /// Entries left out by rule.
+    /// Entries left out by rule, or by an answer.
     pub skipped: Vec<Skipped>,
+    /// What was put into the trash, or taken out again, and where it is.
+    pub moved: Vec<Moved>,
     /// What could not be kept.
     pub notes: Vec<Note>,
     /// Where calls were still under way when the operation ended: they will end when their file system answers.
@@ -146,7 +187,11 @@ pub struct Incomplete {
 impl fmt::Display for Incomplete {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = &self.report;
-        let cancelled = if report.outcome == Outcome::Cancelled { "cancelled; " } else { "" };
+        let cancelled = match report.outcome {
+            Outcome::Done => "",
+            Outcome::Cancelled => "cancelled; ",
+            Outcome::Stopped => "stopped; ",
+        };
         let (done, failed, skipped) = (report.entries, report.failures.len(), report.skipped.len());
         write!(f, "{cancelled}{done} entries done, {failed} failed, {skipped} skipped")
     }

@@ -23,7 +23,7 @@ const PREFIX: &str = "fileops-mnt-";
 pub struct Mount {
     path: PathBuf,
     /// The image.
-    _image: Option<Temp>,
+    image: Option<Temp>,
     /// What the layers lie on.
     _below: Option<Box<Mount>>,
 }
@@ -117,7 +117,7 @@ impl Mount {
     /// If it cannot be mounted.
     pub fn bind_at(directory: &Path, place: &Path) -> io::Result<Self> {
         run(Command::new("mount").arg("--bind").arg(directory).arg(place))?;
-        Ok(Self { path: place.to_owned(), _image: None, _below: None })
+        Ok(Self { path: place.to_owned(), image: None, _below: None })
     }
 
     /// Whatever `mount` mounts with these arguments; the place is added.
@@ -133,12 +133,44 @@ impl Mount {
         let path = mountpoint()?;
         let done = run(Command::new("mount").args(args).arg(&path));
         done.inspect_err(|_| drop(fs::remove_dir(&path)))?;
-        Ok(Self { path, _image: image, _below: None })
+        Ok(Self { path, image: image, _below: None })
     }
 
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The power fails: what was not durable is gone, and the file system is mounted again. Only for ext4 and xfs in an image.
+    ///
+    /// # Errors
+    ///
+    /// If a command fails.
+    pub fn fail_power(&self) -> io::Result<()> {
+        self.cut_power()?;
+        self.mount_again()
+    }
+
+    /// The file system stops as if its disk did: FS_IOC_SHUTDOWN without a flush of its log. Every call to it fails.
+    ///
+    /// # Errors
+    ///
+    /// If the command fails.
+    pub fn cut_power(&self) -> io::Result<()> {
+        run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.path))
+    }
+
+    /// Mounts the image once more.
+    ///
+    /// # Errors
+    ///
+    /// If it is in use, or has none.
+    pub fn mount_again(&self) -> io::Result<()> {
+        let image = self.image.as_ref().ok_or(io::ErrorKind::Unsupported)?.path().join("image");
+        if !unmount(&self.path) {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(&self.path))
     }
 
     /// Mounts it again with other options, such as `ro`.

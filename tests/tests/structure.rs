@@ -12,8 +12,8 @@ const SYSTEM: &str = "fileops/src/sys";
 /// The modules of the core, a level a line. Each uses only itself and those before it.
 const LEVELS: [&str; 7] = [
     "error uri sys",
-    "control pool progress journal",
-    "conflict report kept history fs trash meta mounts watch net",
+    "control bandwidth pool progress journal",
+    "comparison conflict report question inbox kept history fs trash meta mounts watch net",
     "schedule operation",
     "engine",
     "ops",

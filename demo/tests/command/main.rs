@@ -1,6 +1,8 @@
 //! The command line as scripts and people meet it: exit codes, streams, names, signals.
 
 mod interrupted;
+mod questions;
+mod trash;
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -50,7 +52,8 @@ impl Place {
     }
 
     fn prepare(&self, command: &mut Command) {
-        command.current_dir(self.0.path()).env("XDG_STATE_HOME", self.path("state")).stdin(Stdio::null());
+        command.current_dir(self.0.path()).env("XDG_STATE_HOME", self.path("state"));
+        command.env("XDG_DATA_HOME", self.path("data")).stdin(Stdio::null());
     }
 
     /// The program under a shell command that comes first.

@@ -118,6 +118,8 @@ pub(crate) fn run<V: Visitor>(visitor: V, job: &Arc<Job>, pool: &Pool, workers: 
         queue: Mutex::default(),
         queued: AtomicUsize::new(0),
         outstanding: AtomicUsize::new(roots),
+        parked: Mutex::default(),
+        deferred: Mutex::default(),
         next_root: AtomicUsize::new(0),
         roots,
         staff: Staff {
@@ -132,9 +134,13 @@ pub(crate) fn run<V: Visitor>(visitor: V, job: &Arc<Job>, pool: &Pool, workers: 
     });
     let shown = Arc::downgrade(&engine);
     job.show_current(move || shown.upgrade().and_then(|engine| engine.current()));
+    let waiting = Arc::downgrade(&engine);
+    job.show_waiting(move || waiting.upgrade().is_some_and(|engine| engine.only_waits()));
     if roots > 0 {
+        engine.hear_answers();
         engine.add_workers(roots);
         engine.govern();
+        engine.drop_questions();
     }
     let is_over = engine.staff.count.load(Ordering::Acquire) == 0;
     if !is_over {
@@ -235,10 +241,14 @@ impl<V: Visitor> Engine<V> {
                 self.job.wait_until(|| self.staff.count.load(Ordering::Acquire) == 0, GRACE);
                 return;
             }
-            if self.job.control.wait(For::Change, Some(look), || is_over().then_some(())).is_err() {
+            // While there are only answers to wait for there is nothing to be looked at.
+            let is_asking = self.only_waits();
+            let next = (!is_asking).then_some(look);
+            let is_news = || (is_over() || self.only_waits() != is_asking).then_some(());
+            if self.job.control.wait(For::Change, next, is_news).is_err() {
                 continue;
             }
-            if self.job.control.state() == State::Paused {
+            if self.job.control.state() == State::Paused || self.job.is_limited() {
                 // Workers that wait for the caller say nothing about the device.
                 window = Window::default();
                 continue;

@@ -8,6 +8,7 @@
 mod descriptors;
 mod governor;
 mod node;
+mod parking;
 mod queue;
 mod worker;
 
@@ -19,14 +20,17 @@ use crate::control::Cancelled;
 use crate::error::Error;
 use crate::operation::Job;
 use crate::pool::Pool;
+use crate::question::{Question, Unfit};
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
 use descriptors::Descriptors;
+use parking::{Parked, Redo};
 use queue::Task;
 use rustix::fs::FileType;
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -36,8 +40,16 @@ use std::sync::{Arc, Mutex};
 pub(crate) enum Stop {
     /// This entry failed; the others go on.
     Failed(Error),
+    /// The caller is asked what to do with this entry, which is visited again with the answer; the others go on.
+    Asked(Box<Question>),
     /// The caller cancelled.
     Cancelled,
+}
+
+impl From<Question> for Stop {
+    fn from(question: Question) -> Stop {
+        Stop::Asked(Box::new(question))
+    }
 }
 
 impl From<Error> for Stop {
@@ -65,6 +77,11 @@ pub(crate) struct Entry<'a, V: Visitor> {
 }
 
 impl<V: Visitor> Entry<'_, V> {
+    /// What the list said of it, as far as that is still known.
+    pub(crate) fn listed_kind(&self) -> FileType {
+        if self.follow == Follow::Yes { FileType::Symlink } else { self.kind }
+    }
+
     /// What the entry is, asked from the open directory it is in.
     pub(crate) fn stat(&self, dir: impl AsFd) -> io::Result<Stat> {
         match self.follow {
@@ -88,11 +105,14 @@ pub(crate) enum Root<V: Visitor> {
     Entry(Arc<Node<V::Dir>>, CString),
     /// All entries of a directory.
     Contents(Arc<Node<V::Dir>>),
+    /// Nowhere: the root is done already.
+    Done,
 }
 
 /// A verb: what is done to each entry of a tree, and in which order relative to its directory.
 ///
-/// Calls come from several workers at once, but for one entry only once. A failure ends its entry, not the walk.
+/// Calls come from several workers at once, but for one entry only once, and again after each answer to a question about it
+/// ([`Worker::answer`]). A failure ends its entry, not the walk.
 pub(crate) trait Visitor: Send + Sync + Sized + 'static {
     /// What the verb keeps of each directory.
     type Dir: Send + Sync + 'static;
@@ -130,8 +150,21 @@ pub(crate) trait Visitor: Send + Sync + Sized + 'static {
     /// Helps with something large, see [`Worker::share`].
     fn help(&self, worker: &mut Worker<Self>, share: &Arc<Self::Share>);
 
-    /// All entries of the directory's own list are done, and its subdirectories were found; what is in those may not be done.
+    /// Whether rights can be had for the time of another try at an entry that failed ([`Worker::has_rights`]).
+    fn rights(&self, _worker: &mut Worker<Self>, _entry: &Entry<'_, Self>, _error: &Error) -> Result<(), Unfit> {
+        Err(Unfit::NotAboutRights)
+    }
+
+    /// All entries of the directory's own list are done, and its subdirectories were found; what is in those may not be
+    /// done. Comes again after entries that waited for an answer.
     fn close_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Self::Dir>>) -> Visit;
+
+    /// The whole subtree is done but for what waits for answers: not the time to remove anything. Comes again after entries
+    /// that waited, as long as others do; `leave_dir` or `abandon_dir` comes after all of them. What it cannot do, they try
+    /// again.
+    fn rest_dir(&self, _worker: &mut Worker<Self>, _dir: &Arc<Node<Self::Dir>>) -> Visit {
+        Ok(())
+    }
 
     /// The whole subtree is done, and nothing in it failed.
     fn leave_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Self::Dir>>) -> Visit;
@@ -149,9 +182,20 @@ pub(crate) struct Engine<V: Visitor> {
     queue: Mutex<Vec<Task<V>>>,
     /// Length of the queue, to be looked at without its lock.
     queued: AtomicUsize,
-    /// Tasks that are not over, the roots among them.
+    /// Tasks that are not over, the roots and what waits for answers among them.
     outstanding: AtomicUsize,
+    /// What waits for an answer, by question.
+    parked: Mutex<HashMap<u64, Parked<V::Dir>>>,
+    /// What was answered, and is in a stage that has not its name yet.
+    deferred: Mutex<Vec<Redo<V::Dir>>>,
     next_root: AtomicUsize,
     roots: usize,
     staff: governor::Staff<V::Dir>,
+}
+
+impl<V: Visitor> Engine<V> {
+    /// The descriptor of one end of a directory, for what is done beside the walk.
+    pub(crate) fn descriptor(&self, node: &Arc<Node<V::Dir>>, end: End) -> io::Result<Arc<OwnedFd>> {
+        node::descriptor(node, end, &self.descriptors)
+    }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// A directory that is walked, with the verb's own data `D`.
@@ -22,11 +22,30 @@ pub(crate) struct Node<D> {
     stat: OnceLock<Stat>,
     /// Tasks of this directory's own that are not over: its list, slices of it, parts of large files, links that wait.
     own: AtomicUsize,
-    /// Itself and the directories in it that are not over.
-    subtree: AtomicUsize,
+    /// What of its subtree is not over: in the lower half itself and the directories in it that are worked on, in the upper
+    /// half entries that wait for answers and directories in which only such are left.
+    subtree: AtomicU64,
+    /// Its parent counts it among those that wait.
+    is_resting: AtomicBool,
+    /// Where its end at the target is a stage: what waited in it may be worked on.
+    is_opened: AtomicBool,
     /// Directories in it that were found and not opened yet: they need its descriptors.
     unopened: AtomicUsize,
     has_failed: AtomicBool,
+}
+
+/// One that waits, in [`Node`]'s count of its subtree.
+const WAITING: u64 = 1 << 32;
+
+/// What is left of a directory's subtree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Something is worked on.
+    Busy,
+    /// Only what waits for answers, and the caller's own part.
+    Waits(u64),
+    /// Nothing.
+    Nothing,
 }
 
 /// One end of a directory: at the source, or at the target.
@@ -75,6 +94,10 @@ impl Side {
         lock(&self.descriptor).clone()
     }
 
+    fn is_staged(&self) -> bool {
+        self.shown.is_some()
+    }
+
     pub(super) fn is_followed(&self) -> bool {
         self.follow == Follow::Yes
     }
@@ -115,9 +138,9 @@ impl<D: Send + Sync + 'static> Node<D> {
     }
 
     fn build(parent: Option<Arc<Node<D>>>, source: Side, target: Option<Side>, data: D) -> Node<D> {
-        let (stat, has_failed, unopened) = Default::default();
-        let (own, subtree) = (AtomicUsize::new(1), AtomicUsize::new(1));
-        Node { parent, source, target, data, stat, own, subtree, unopened, has_failed }
+        let (stat, has_failed, unopened, is_resting, is_opened) = Default::default();
+        let (own, subtree) = (AtomicUsize::new(1), AtomicU64::new(1));
+        Node { parent, source, target, data, stat, own, subtree, is_resting, is_opened, unopened, has_failed }
     }
 
     pub(crate) fn parent(&self) -> Option<&Arc<Node<D>>> {
@@ -170,9 +193,71 @@ impl<D: Send + Sync + 'static> Node<D> {
         self.own.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// It, or a directory in it, is over; `true` for the last.
-    pub(super) fn end_subtree(&self) -> bool {
-        self.subtree.fetch_sub(1, Ordering::AcqRel) == 1
+    /// It, or a directory in it, is over: gives its part back, unless that is the last beside what waits.
+    pub(super) fn end_subtree(&self) -> Left {
+        let mut count = self.subtree.load(Ordering::Acquire);
+        loop {
+            if count > WAITING && count % WAITING == 1 {
+                return Left::Waits(count);
+            }
+            match self.subtree.compare_exchange_weak(count, count - 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(1) => return Left::Nothing,
+                Ok(_) => return Left::Busy,
+                Err(now) => count = now,
+            }
+        }
+    }
+
+    /// Makes the last part of it, beside what waits, one that waits too; not if something happened since it was `seen`.
+    pub(super) fn hold(&self, seen: u64) -> bool {
+        let held = seen - 1 + WAITING;
+        self.subtree.compare_exchange(seen, held, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Its parent has to count it among those that wait: `true` for the first who says so.
+    pub(super) fn rest(&self) -> bool {
+        !self.is_resting.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn is_resting(&self) -> bool {
+        self.is_resting.load(Ordering::Acquire)
+    }
+
+    /// Something in it waits.
+    pub(super) fn wait(&self) {
+        self.subtree.fetch_add(WAITING, Ordering::AcqRel);
+    }
+
+    /// Something in it waits no more; `true` if that was the last of all.
+    pub(super) fn end_waiting(&self) -> bool {
+        self.subtree.fetch_sub(WAITING, Ordering::AcqRel) == WAITING
+    }
+
+    /// Something that waited in it is worked on: one more task of its own. `true` if it had been over but for such, and
+    /// what waited is now counted as itself.
+    pub(super) fn resume(&self) -> bool {
+        let was_over = self.own.fetch_add(1, Ordering::AcqRel) == 0;
+        if was_over {
+            self.subtree.fetch_sub(WAITING - 1, Ordering::AcqRel);
+        }
+        was_over
+    }
+
+    /// What waited in this stage may be worked on.
+    pub(super) fn open_stage(&self) {
+        self.is_opened.store(true, Ordering::Release);
+    }
+
+    /// Whether it is in a stage that has not its final name, and may get it any time.
+    pub(super) fn is_hidden(&self) -> bool {
+        let mut node = Some(self);
+        while let Some(at) = node {
+            if at.target.as_ref().is_some_and(Side::is_staged) {
+                return !at.is_opened.load(Ordering::Acquire);
+            }
+            node = at.parent.as_deref();
+        }
+        false
     }
 
     /// A directory in it has its own descriptors now, or never will.

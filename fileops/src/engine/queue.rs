@@ -1,6 +1,7 @@
 //! The work that is waiting: last in, first out, so that the walk goes deep and few directories are open.
 
 use super::node::Node;
+use super::parking::Redo;
 use super::{Engine, Visitor};
 use crate::control::{Cancelled, For, lock};
 use crate::sys::list::Batch;
@@ -17,6 +18,8 @@ pub(crate) enum Task<V: Visitor> {
     Share(Arc<V::Share>),
     /// A source the caller named.
     Root(usize),
+    /// What waited for an answer, and has one.
+    Redo(Box<Redo<V::Dir>>),
 }
 
 impl<V: Visitor> Engine<V> {
@@ -27,6 +30,12 @@ impl<V: Visitor> Engine<V> {
             return;
         }
         self.outstanding.fetch_add(count, Ordering::Relaxed);
+        self.push_counted(tasks);
+    }
+
+    /// Adds work that was counted before.
+    pub(super) fn push_counted(self: &Arc<Self>, tasks: impl ExactSizeIterator<Item = Task<V>>) {
+        let count = tasks.len();
         let mut queue = lock(&self.queue);
         queue.extend(tasks);
         self.queued.store(queue.len(), Ordering::SeqCst);
@@ -57,6 +66,16 @@ impl<V: Visitor> Engine<V> {
             let root = self.next_root.fetch_add(1, Ordering::Relaxed);
             (root < self.roots).then_some(Task::Root(root))
         })
+    }
+
+    /// Takes back what waited for an answer, had one, and was not begun.
+    pub(super) fn take_redos(&self) -> Vec<Redo<V::Dir>> {
+        let mut queue = lock(&self.queue);
+        let (redos, others): (Vec<_>, Vec<_>) = queue.drain(..).partition(|task| matches!(task, Task::Redo(_)));
+        *queue = others;
+        drop(queue);
+        let redo = |task| if let Task::Redo(redo) = task { Some(*redo) } else { None };
+        redos.into_iter().filter_map(redo).collect()
     }
 
     /// Drops what nobody will do any more, after a cancel.

@@ -2,12 +2,15 @@
 
 use super::governor::{Current, Leaves, Seat};
 use super::node::{self, End, Node, Side};
+use super::parking::{Given, Step};
 use super::queue::Task;
 use super::{Engine, Enter, Entry, Root, Stop, Visit, Visitor};
 use crate::control::lock;
 use crate::error::{Action, During, Error, Refusal};
 use crate::operation::Job;
+use crate::pool::Pool;
 use crate::progress::{Counters, Mark, add};
+use crate::question::OnError;
 use crate::sys::list::{self, Batch};
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
@@ -39,6 +42,8 @@ pub(crate) struct Worker<V: Visitor> {
     found: Vec<Arc<Node<V::Dir>>>,
     /// Since when the time of small entries was not added up.
     mark: Mark,
+    /// What was answered about the entry that is worked on.
+    pub(super) given: Option<Given<V::Dir>>,
 }
 
 /// How many entries pass between two looks at the clock, where an entry takes microseconds.
@@ -53,7 +58,7 @@ impl<V: Visitor> Worker<V> {
         let (names, value, found) = Default::default();
         let space = vec![MaybeUninit::uninit(); list::LIST_BYTES].into_boxed_slice();
         let mark = counters.mark();
-        Worker { engine, counters, seat, buffer: Vec::new(), names, value, space, found, mark }
+        Worker { engine, counters, seat, buffer: Vec::new(), names, value, space, found, mark, given: None }
     }
 
     /// Works until nothing is left, the operation is cancelled, or there are more workers than needed.
@@ -84,6 +89,14 @@ impl<V: Visitor> Worker<V> {
                 }
                 Task::Share(share) => engine.visitor.help(self, &share),
                 Task::Root(index) => kept = self.root(index),
+                Task::Redo(redo) => match engine.unless_hidden(redo) {
+                    Some(redo) => kept = self.redo(*redo),
+                    None => {
+                        // It goes on waiting, and its task is not over.
+                        self.seat.set_busy(false);
+                        continue;
+                    }
+                },
             }
             self.seat.set_busy(false);
             self.counters.add_small(&self.mark);
@@ -93,6 +106,14 @@ impl<V: Visitor> Worker<V> {
 
     pub(crate) fn job(&self) -> &Arc<Job> {
         &self.engine.job
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine<V>> {
+        &self.engine
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.engine.pool
     }
 
     /// The descriptor of one end of a directory, opened again if it had to be closed.
@@ -129,60 +150,50 @@ impl<V: Visitor> Worker<V> {
         let closed = engine.visitor.close_dir(self, node);
         self.settle(node, closed);
         node.close_if_unused();
-        self.end_subtree(node);
+        self.go_up(Step::Ended(Arc::clone(node)));
     }
 
     /// Counts a failure against its directory.
     pub(crate) fn settle<T>(&self, node: &Node<V::Dir>, visit: Visit<T>) -> Option<T> {
-        match visit {
-            Ok(value) => Some(value),
-            Err(Stop::Failed(error)) => {
-                node.set_failed();
-                add(&self.counters.passed, 1);
-                self.engine.job.fail(error);
-                None
-            }
-            Err(Stop::Cancelled) => {
-                node.set_failed();
-                None
-            }
+        let error = match visit {
+            Ok(value) => return Some(value),
+            Err(Stop::Failed(error)) => Some(error),
+            Err(Stop::Asked(question)) => Some(question.unanswered()),
+            Err(Stop::Cancelled) => None,
+        };
+        node.set_failed();
+        if let Some(error) = error {
+            add(&self.counters.passed, 1);
+            self.fail(error);
+        }
+        None
+    }
+
+    /// Notes a failure, which may be the end of everything.
+    pub(super) fn fail(&self, error: Error) {
+        self.engine.job.fail(error);
+        if self.engine.job.on_error == OnError::Stop {
+            self.engine.job.stop();
         }
     }
 
-    fn end_subtree(&mut self, node: &Arc<Node<V::Dir>>) {
-        let engine = Arc::clone(&self.engine);
-        let mut node = Arc::clone(node);
-        while node.end_subtree() {
-            if engine.job.control.is_cancelled() {
-                return;
-            }
-            let left = if node.has_failed() {
-                engine.visitor.abandon_dir(self, &node)
-            } else {
-                engine.visitor.leave_dir(self, &node)
-            };
-            self.settle(&node, left);
-            node.close();
-            let Some(parent) = node.parent() else { return };
-            if node.has_failed() {
-                parent.set_failed();
-            }
-            node = Arc::clone(parent);
-        }
-    }
-
-    fn root(&mut self, index: usize) -> Option<Arc<Node<V::Dir>>> {
+    pub(super) fn root(&mut self, index: usize) -> Option<Arc<Node<V::Dir>>> {
         let engine = Arc::clone(&self.engine);
         *lock(&self.seat.current) = Some(Current::Root(engine.visitor.root_path(index)));
         match engine.visitor.root(self, index) {
             Ok(Root::Contents(node)) => self.list(node, None),
+            Ok(Root::Done) => None,
             Ok(Root::Entry(node, name)) => {
                 self.one(&node, &name, FileType::Unknown);
                 self.end(&node);
                 self.hand_out()
             }
             Err(Stop::Failed(error)) => {
-                engine.job.fail(error);
+                self.root_failed(index, error);
+                None
+            }
+            Err(Stop::Asked(question)) => {
+                self.fail(question.unanswered());
                 None
             }
             Err(Stop::Cancelled) => None,
@@ -199,12 +210,10 @@ impl<V: Visitor> Worker<V> {
                 if let Some(parent) = node.parent() {
                     parent.child_opened();
                 }
-                match self.settle(&node, opened) {
-                    Some(file) => file,
-                    None => {
-                        // Nothing was listed: the directory's own end is not reached, only its subtree's.
-                        node.end();
-                        self.end_subtree(&node);
+                match opened {
+                    Ok(file) => file,
+                    Err(stop) => {
+                        self.not_opened(&node, stop);
                         return None;
                     }
                 }
@@ -229,6 +238,31 @@ impl<V: Visitor> Worker<V> {
         }
         self.end(&node);
         self.hand_out()
+    }
+
+    /// Nothing was listed: the directory's own end is not reached, only its subtree's.
+    fn not_opened(&mut self, node: &Arc<Node<V::Dir>>, stop: Stop) {
+        node.end();
+        match (stop, node.parent(), node.side(End::Source)) {
+            (Stop::Failed(error), Some(parent), Some(side)) => {
+                // It fails as an entry of its parent, and is found anew if it is tried again.
+                let engine = Arc::clone(&self.engine);
+                node.set_failed();
+                let abandoned = match engine.job.control.is_cancelled() {
+                    true => Ok(()),
+                    false => engine.visitor.abandon_dir(self, node),
+                };
+                node.close();
+                let kind = if side.is_followed() { FileType::Symlink } else { FileType::Directory };
+                self.settle_entry(parent, side.name(), kind, Err(error.into()));
+                self.settle(parent, abandoned);
+                self.go_up(Step::Ended(Arc::clone(parent)));
+            }
+            (stop, ..) => {
+                self.settle(node, Err::<(), _>(stop));
+                self.go_up(Step::Ended(Arc::clone(node)));
+            }
+        }
     }
 
     fn open_dir(&mut self, node: &Arc<Node<V::Dir>>) -> Visit<Arc<OwnedFd>> {
@@ -294,12 +328,16 @@ impl<V: Visitor> Worker<V> {
     }
 
     fn one(&mut self, node: &Arc<Node<V::Dir>>, name: &CStr, kind: FileType) {
-        let entry = self.entry(node, name, kind);
-        let visited = entry.and_then(|entry| match entry.kind {
+        let visited = self.attempt(node, name, kind);
+        self.settle_entry(node, name, kind, visited);
+    }
+
+    pub(super) fn attempt(&mut self, node: &Arc<Node<V::Dir>>, name: &CStr, kind: FileType) -> Visit {
+        let entry = self.entry(node, name, kind)?;
+        match entry.kind {
             FileType::Directory => self.enter(&entry),
             _ => Arc::clone(&self.engine).visitor.visit(self, &entry),
-        });
-        self.settle(node, visited);
+        }
     }
 
     /// Finds out what the list did not tell.
@@ -339,7 +377,7 @@ impl<V: Visitor> Worker<V> {
     }
 
     /// Keeps the directory found first, and puts the others where all workers find them.
-    fn hand_out(&mut self) -> Option<Arc<Node<V::Dir>>> {
+    pub(super) fn hand_out(&mut self) -> Option<Arc<Node<V::Dir>>> {
         let mut found = std::mem::take(&mut self.found);
         let kept = (!found.is_empty()).then(|| found.swap_remove(0));
         self.engine.push(found.drain(..).map(|node| Task::Dir(node, None)));

@@ -50,3 +50,10 @@ pub(super) fn records(bytes: &[u8]) -> impl Iterator<Item = Vec<Vec<u8>>> {
 pub(super) fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
+
+/// How many bytes of a journal are records that hold together.
+pub(super) fn whole(bytes: &[u8]) -> usize {
+    let lines = bytes.split_inclusive(|&byte| byte == b'\n');
+    let is_whole = |line: &&[u8]| line.strip_suffix(b"\n").is_some_and(|line| fields(line).is_some());
+    lines.take_while(is_whole).map(<[u8]>::len).sum()
+}

@@ -7,11 +7,13 @@
 //! torn tail costs the record that was being written and nothing else.
 
 mod line;
+mod origin;
 mod read;
 mod step;
 
+pub(crate) use origin::Origin;
 pub(crate) use read::{Held, Recorded, Written, history, hold, interrupted, past_count, recorded};
-pub(crate) use step::{Dir, Identity, Location, Step};
+pub(crate) use step::{Dir, Identity, Location, Step, has_lasting_inodes};
 
 use crate::control::lock;
 use crate::sys::stat::{Id, Stat};
@@ -27,7 +29,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The first line of every journal; the number changes when an older reader would misread a newer file.
@@ -57,6 +59,8 @@ pub(crate) struct Journal {
     next: AtomicU64,
     /// Whether steps are kept for an undo; stages and what is under way are recorded all the same.
     keeps_steps: AtomicBool,
+    /// The record of what was asked for.
+    asked: OnceLock<Vec<u8>>,
     has_changes: AtomicBool,
     state: Mutex<State>,
     /// Names of the file systems that are recorded, by device.
@@ -102,7 +106,8 @@ impl Journal {
     pub(crate) fn new(verb: &'static str) -> Journal {
         let (state, file_systems, error) = (Mutex::new(State::Unopened), Mutex::default(), Mutex::default());
         let (next, keeps_steps, has_changes) = (AtomicU64::new(1), AtomicBool::new(true), AtomicBool::new(false));
-        Journal { id: random_id(), verb, next, keeps_steps, has_changes, state, file_systems, error }
+        let asked = OnceLock::new();
+        Journal { id: random_id(), verb, next, keeps_steps, asked, has_changes, state, file_systems, error }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -132,9 +137,17 @@ impl Journal {
 
     /// Records that a stage is about to be made in `dir`, to become `wanted` there.
     pub(crate) fn stage(&self, dir: &Dir, wanted: &CStr) -> Stage {
+        self.stage_as(dir, None, wanted)
+    }
+
+    /// One that has a name already keeps it.
+    fn stage_as(&self, dir: &Dir, name: Option<CString>, wanted: &CStr) -> Stage {
         let number = self.next.fetch_add(1, Relaxed);
-        let name = format!("{STAGE_PREFIX}{}-{number}{STAGE_SUFFIX}", self.id);
-        let stage = Stage { number, name: CString::new(name).expect("made of letters and digits") };
+        let name = name.unwrap_or_else(|| {
+            let name = format!("{STAGE_PREFIX}{}-{number}{STAGE_SUFFIX}", self.id);
+            CString::new(name).expect("made of letters and digits")
+        });
+        let stage = Stage { number, name };
         self.write(&[
             b"stage",
             number.to_string().as_bytes(),
@@ -297,7 +310,9 @@ impl Journal {
         let process = std::process::id().to_string();
         let seconds = now().as_secs().to_string();
         let header = [HEADER, VERSION, self.verb, &process, &seconds].map(str::as_bytes);
-        let begun = file.write_all(&line(&header)).and_then(|()| fs::rename(&unseen, &path));
+        let mut first = line(&header);
+        first.extend(self.asked.get().into_iter().flatten());
+        let begun = file.write_all(&first).and_then(|()| fs::rename(&unseen, &path));
         if let Err(error) = begun {
             let _ = fs::remove_file(&unseen);
             return Err(error);

@@ -1,6 +1,7 @@
 //! Reading journals: those of operations that were interrupted, and those of the history.
 
-use super::line::{line, number, records};
+use super::line::{line, number, records, whole};
+use super::origin::Origin;
 use super::step::Step;
 use super::{HEADER, VERSION, directory};
 use crate::sys::{lock as locks, open};
@@ -36,6 +37,8 @@ pub(crate) struct Written {
     pub(crate) stages: Vec<Recorded>,
     /// In the order in which they were made.
     pub(crate) steps: Vec<Begun>,
+    /// What was asked for: see `Journal::asked`.
+    pub(crate) asked: Vec<Vec<u8>>,
     /// Which operation this one undoes.
     pub(crate) undoes: Option<String>,
     /// When the last record was written, for one that did not come to its end.
@@ -43,15 +46,17 @@ pub(crate) struct Written {
 }
 
 /// A stage as it was recorded.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recorded {
-    number: u64,
+    pub(super) number: u64,
     pub(crate) file_system: String,
     pub(crate) dir: PathBuf,
     pub(crate) name: CString,
     pub(crate) wanted: CString,
     /// `None` if the operation ended before this was recorded.
     pub(crate) inode: Option<u64>,
+    /// Where it comes from, if that was recorded.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Recorded {
@@ -152,7 +157,16 @@ pub(crate) fn hold(path: &Path) -> io::Result<Option<Held>> {
     if !locks::try_lock(&file)? {
         return Ok(None);
     }
-    Ok(read(path)?.map(|journal| Held { journal, file }))
+    let journal = read(path)?;
+    if journal.is_some() {
+        // What is added to a torn line would be torn with it.
+        let bytes = fs::read(path)?;
+        let whole = whole(&bytes);
+        if whole < bytes.len() {
+            file.set_len(whole as u64)?;
+        }
+    }
+    Ok(journal.map(|journal| Held { journal, file }))
 }
 
 /// `None` for one that is gone meanwhile, or of a version that we do not know.
@@ -199,6 +213,12 @@ fn parse(bytes: &[u8]) -> Option<Written> {
                 let inode = rest.get(1).and_then(|field| number(field));
                 parsed.stages.iter_mut().filter(|stage| stage.number == at).for_each(|stage| stage.inode = inode);
             }
+            (b"origin", Some(at)) => {
+                let origin = Origin::parse(&rest[1..]);
+                let stage = parsed.stages.iter_mut().find(|stage| stage.number == at);
+                stage.into_iter().for_each(|stage| stage.origin.clone_from(&origin));
+            }
+            (b"asked", _) => parsed.asked = rest.to_vec(),
             (b"gone", Some(at)) => parsed.stages.retain(|stage| stage.number != at),
             (b"undoes", _) => parsed.undoes = rest.first().map(|id| String::from_utf8_lossy(id).into_owned()),
             (b"end", _) => {
@@ -226,6 +246,7 @@ fn stage(number: u64, fields: &[Vec<u8>]) -> Option<Recorded> {
         name: CString::new(name.as_slice()).ok()?,
         wanted: CString::new(wanted.as_slice()).ok()?,
         inode: None,
+        origin: None,
     })
 }
 
@@ -247,7 +268,7 @@ impl Held {
         self.append(&[if is_done { b"done" } else { b"not" }, step.to_string().as_bytes()])
     }
 
-    fn append(&mut self, fields: &[&[u8]]) -> io::Result<()> {
+    pub(super) fn append(&mut self, fields: &[&[u8]]) -> io::Result<()> {
         self.file.write_all(&line(fields))
     }
 

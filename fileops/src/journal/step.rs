@@ -77,7 +77,7 @@ impl Identity {
 }
 
 /// On FAT and FUSE an inode number is one of this mount only.
-fn has_lasting_inodes(file_system: &str) -> bool {
+pub(crate) fn has_lasting_inodes(file_system: &str) -> bool {
     let kind = file_system.split(':').next().unwrap_or_default();
     !(kind.starts_with("fuse") || matches!(kind, "vfat" | "msdos" | "exfat" | "9p" | "smb3" | "cifs"))
 }
@@ -165,10 +165,11 @@ impl Step {
 }
 
 /// A record that is being written.
-struct Fields(Vec<Vec<u8>>);
+#[derive(Default)]
+pub(super) struct Fields(pub(super) Vec<Vec<u8>>);
 
 impl Fields {
-    fn word(&mut self, word: impl ToString) -> &mut Fields {
+    pub(super) fn word(&mut self, word: impl ToString) -> &mut Fields {
         self.0.push(word.to_string().into_bytes());
         self
     }
@@ -178,29 +179,29 @@ impl Fields {
         self
     }
 
-    fn location(&mut self, at: &Location) -> &mut Fields {
+    pub(super) fn location(&mut self, at: &Location) -> &mut Fields {
         self.dir(&at.dir).0.push(at.name.to_bytes().to_vec());
         self
     }
 
-    fn time(&mut self, time: &Time) -> &mut Fields {
+    pub(super) fn time(&mut self, time: &Time) -> &mut Fields {
         self.word(format!("{}.{:09}", time.seconds, time.nanoseconds))
     }
 
-    fn identity(&mut self, identity: &Identity) -> &mut Fields {
+    pub(super) fn identity(&mut self, identity: &Identity) -> &mut Fields {
         let Identity { mode, inode, size, modified, changed, allocated } = identity;
         self.word(format!("{mode:o}")).word(inode).word(size).time(modified).time(changed).word(allocated)
     }
 }
 
-type Rest<'a> = std::slice::Iter<'a, Vec<u8>>;
+pub(super) type Rest<'a> = std::slice::Iter<'a, Vec<u8>>;
 
 fn dir(from: &mut Rest<'_>) -> Option<Dir> {
     let file_system = std::str::from_utf8(from.next()?).ok()?.into();
     Some(Dir { file_system, path: PathBuf::from(OsString::from_vec(from.next()?.clone())).into() })
 }
 
-fn location(from: &mut Rest<'_>) -> Option<Location> {
+pub(super) fn location(from: &mut Rest<'_>) -> Option<Location> {
     let dir = dir(from)?;
     let name = CString::new(from.next()?.as_slice()).ok()?;
     is_name(&name).then_some(Location { dir, name })
@@ -212,12 +213,12 @@ fn is_name(name: &CStr) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/')
 }
 
-fn time(from: &mut Rest<'_>) -> Option<Time> {
+pub(super) fn time(from: &mut Rest<'_>) -> Option<Time> {
     let (seconds, nanoseconds) = std::str::from_utf8(from.next()?).ok()?.split_once('.')?;
     Some(Time { seconds: seconds.parse().ok()?, nanoseconds: nanoseconds.parse().ok()? })
 }
 
-fn identity(from: &mut Rest<'_>) -> Option<Identity> {
+pub(super) fn identity(from: &mut Rest<'_>) -> Option<Identity> {
     Some(Identity {
         mode: u32::from_str_radix(std::str::from_utf8(from.next()?).ok()?, 8).ok()?,
         inode: number(from.next()?)?,

@@ -3,15 +3,15 @@
 //! A list tells the kind of each entry, and that is all there is to know of it: a file costs one call. Also what removes
 //! the trees of our own (`remove`).
 
-use super::source;
+use super::{each, source};
 use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, Worker, Workers};
-use crate::error::{Action, During, Error, Refusal};
+use crate::error::{Action, During, Error, Refusal, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
-use crate::progress::add;
+use crate::question::OnError;
 use crate::report::{Outcome, Report};
 use crate::schedule::{Effort, Uses};
-use crate::sys::stat::{Id, Stat};
+use crate::sys::stat::{Id, OnMount, Stat};
 use crate::sys::{attributes, name, process};
 use rustix::fs::FileType;
 use std::ffi::CString;
@@ -44,7 +44,7 @@ use std::sync::{Arc, OnceLock};
 /// The [`Report`] names every entry that could not be deleted; the directories above it stay, all else goes.
 pub fn delete<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Delete {
     let paths = paths.into_iter().map(Into::into).collect();
-    Delete { paths, mounts: Mounts::default(), workers: Workers::Adapt, pool: None }
+    Delete { paths, mounts: Mounts::default(), workers: Workers::Adapt, on_error: OnError::default(), pool: None }
 }
 
 /// Whether an operation goes on into what is mounted below its sources.
@@ -64,6 +64,7 @@ pub struct Delete {
     paths: Vec<PathBuf>,
     mounts: Mounts,
     workers: Workers,
+    on_error: OnError,
     pool: Option<Pool>,
 }
 
@@ -71,6 +72,12 @@ impl Delete {
     /// What happens at mount points; default [`Mounts::Stay`].
     pub fn mounts(mut self, mounts: Mounts) -> Delete {
         self.mounts = mounts;
+        self
+    }
+
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Delete {
+        self.on_error = rule;
         self
     }
 
@@ -90,8 +97,9 @@ impl Delete {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
+        let job = Job::with_rules("delete", OnShortage::Warn, self.on_error);
         let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Entries };
-        Operation::start_in_turn(&pool.clone(), Job::new("delete", OnShortage::Warn), uses, move |job| {
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
             let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed: None, can_all: can_all() };
             engine::run(deleting, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })
@@ -119,12 +127,20 @@ pub(super) fn tree(
     removed: &Arc<AtomicU64>,
 ) -> Result<(), Vec<Error>> {
     let job = Job::new("delete", OnShortage::Warn);
-    let doomed = Doomed::One(Arc::clone(dir), path, name, id);
+    let target = Target { dir: Arc::clone(dir), path, name, id: Some(id), then: None };
+    let doomed = Doomed::Entries(vec![target]);
     let removed = Some(Arc::clone(removed));
     let deleting = Deleting { doomed, mounts: Mounts::Stay, removed, can_all: can_all() };
     let (_, is_over) = engine::run(deleting, &job, pool, Workers::Adapt);
     let report = job.report(Outcome::Done);
     if report.failures.is_empty() && is_over { Ok(()) } else { Err(report.failures) }
+}
+
+/// Deletes entries as a part of an operation. Gives `false` when calls are still stuck after a cancel.
+pub(super) fn entries(targets: Vec<Target>, job: &Arc<Job>, pool: &Pool, workers: Workers) -> bool {
+    let doomed = Doomed::Entries(targets);
+    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed: None, can_all: can_all() };
+    engine::run(deleting, job, pool, workers).1
 }
 
 /// Whether permissions are no obstacle.
@@ -141,46 +157,57 @@ struct Deleting {
 
 enum Doomed {
     Paths(Vec<PathBuf>),
-    /// An entry of an open directory, by identity.
-    One(Arc<OwnedFd>, PathBuf, CString, Id),
+    Entries(Vec<Target>),
 }
+
+/// An entry of an open directory, by identity.
+pub(super) struct Target {
+    pub(super) dir: Arc<OwnedFd>,
+    /// The directory's.
+    pub(super) path: PathBuf,
+    pub(super) name: CString,
+    /// Which file it is; without it there is nothing to delete, and only what comes then to do.
+    pub(super) id: Option<Id>,
+    /// What is done once it is gone with all that was in it.
+    pub(super) then: Option<Then>,
+}
+
+pub(super) type Then = Box<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// What is known of a directory that is being emptied.
 struct Place {
+    /// Which of the roots it is the directory of.
+    root: Option<usize>,
     /// Which mount what is deleted has to be on.
-    mount: Mount,
+    mount: OnMount,
     /// The mode it had before it was made accessible.
     mode: OnceLock<u32>,
 }
 
-/// Which mount, and where the kernel does not tell (before Linux 5.8) which device.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Mount(u64, u64);
-
-impl Mount {
-    fn of(stat: &Stat) -> Mount {
-        Mount(stat.mount, if stat.mount == 0 { stat.id.dev } else { 0 })
-    }
-}
-
 impl Place {
-    fn on(mount: Mount) -> Place {
-        Place { mount, mode: OnceLock::new() }
+    fn on(mount: OnMount, root: Option<usize>) -> Place {
+        Place { root, mount, mode: OnceLock::new() }
     }
 }
 
 impl Deleting {
     fn gone(&self, worker: &Worker<Self>, kind: FileType) {
-        let counters = &worker.counters;
-        add(&counters.entries, 1);
-        match kind {
-            FileType::Directory => add(&counters.directories, 1),
-            FileType::RegularFile => add(&counters.files, 1),
-            FileType::Symlink => add(&counters.symlinks, 1),
-            _ => add(&counters.specials, 1),
-        }
+        each::count(&worker.counters, kind);
         if let Some(removed) = &self.removed {
             removed.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// An entry of this directory is gone, perhaps a whole root.
+    fn after(&self, dir: &Node<Place>) -> Visit {
+        dir.data.root.map_or(Ok(()), |root| self.finish(root))
+    }
+
+    /// A root is gone.
+    fn finish(&self, root: usize) -> Visit {
+        match &self.doomed {
+            Doomed::Entries(targets) => Ok(targets[root].then.as_ref().map_or(Ok(()), |then| then())?),
+            Doomed::Paths(_) => Ok(()),
         }
     }
 }
@@ -192,14 +219,17 @@ impl Visitor for Deleting {
     fn roots(&self) -> usize {
         match &self.doomed {
             Doomed::Paths(paths) => paths.len(),
-            Doomed::One(..) => 1,
+            Doomed::Entries(targets) => targets.len(),
         }
     }
 
     fn root_path(&self, index: usize) -> PathBuf {
         match &self.doomed {
             Doomed::Paths(paths) => paths[index].clone(),
-            Doomed::One(_, path, name, _) => path.join(engine::os(name)),
+            Doomed::Entries(targets) => {
+                let target = &targets[index];
+                target.path.join(engine::os(&target.name))
+            }
         }
     }
 
@@ -212,20 +242,27 @@ impl Visitor for Deleting {
                 }
                 source::open(&paths[index])?
             }
-            Doomed::One(dir, path, name, _) => (Side::root(path.clone(), Arc::clone(dir)), name.clone()),
+            Doomed::Entries(targets) => {
+                let target = &targets[index];
+                (Side::root(target.path.clone(), Arc::clone(&target.dir)), target.name.clone())
+            }
         };
         let dir = side.open_descriptor().expect("a root's side is open");
-        if let Doomed::One(.., id) = self.doomed {
+        if let Doomed::Entries(targets) = &self.doomed {
+            let Some(id) = targets[index].id else {
+                self.finish(index)?;
+                return Ok(Root::Done);
+            };
             if Stat::at(&*dir, &name).during(Action::Stat, path)?.id != id {
                 return Err(Error::new(Action::Remove, path(), Refusal::TargetChanged).into());
             }
         }
-        let mount = Mount::of(&Stat::of_dir(&*dir).during(Action::Stat, path)?);
-        Ok(Root::Entry(Node::top(side, None, Place::on(mount)), name))
+        let mount = Stat::of_dir(&*dir).during(Action::Stat, path)?.on_mount();
+        Ok(Root::Entry(Node::top(side, None, Place::on(mount, Some(index))), name))
     }
 
     fn enter_dir(&self, _: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Place>> {
-        Ok(Enter::Into(Place::on(entry.dir.data.mount), None))
+        Ok(Enter::Into(Place::on(entry.dir.data.mount, None), None))
     }
 
     fn unlock_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> bool {
@@ -242,7 +279,7 @@ impl Visitor for Deleting {
 
     fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         let stat = dir.stat();
-        if self.mounts == Mounts::Stay && Mount::of(stat) != dir.data.mount {
+        if self.mounts == Mounts::Stay && stat.on_mount() != dir.data.mount {
             return Err(Error::new(Action::RemoveDir, dir.path(End::Source), Refusal::MountPoint).into());
         }
         let mode = stat.permissions();
@@ -261,7 +298,7 @@ impl Visitor for Deleting {
         let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         name::unlink(&*dir, entry.name).during(Action::Remove, path)?;
         self.gone(worker, entry.kind);
-        Ok(())
+        self.after(entry.dir)
     }
 
     fn help(&self, _: &mut Worker<Self>, _: &Arc<()>) {}
@@ -277,7 +314,7 @@ impl Visitor for Deleting {
         let name = dir.side(End::Source).map(Side::name).expect("every directory has a source");
         name::rmdir(&*file, name).during(Action::RemoveDir, path)?;
         self.gone(worker, FileType::Directory);
-        Ok(())
+        self.after(above)
     }
 
     fn abandon_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {

@@ -2,18 +2,21 @@
 
 use super::source;
 use crate::control::lock;
-use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
+use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::progress::{LARGE, add};
+use crate::question::OnError;
 use crate::report::{Outcome, Report};
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
 use std::collections::HashSet;
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// Counts the entries, bytes and allocated bytes of trees, as du(1) does: a file with several names counts once, links are
@@ -24,7 +27,12 @@ use std::sync::{Arc, Mutex};
 /// assert_eq!(report.entries, 1);
 /// ```
 pub fn measure<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Measure {
-    Measure { paths: paths.into_iter().map(Into::into).collect(), workers: Workers::Adapt, pool: None }
+    Measure {
+        paths: paths.into_iter().map(Into::into).collect(),
+        workers: Workers::Adapt,
+        on_error: OnError::default(),
+        pool: None,
+    }
 }
 
 /// A count that was not started yet; see [`measure`].
@@ -32,10 +40,17 @@ pub fn measure<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Measure 
 pub struct Measure {
     paths: Vec<PathBuf>,
     workers: Workers,
+    on_error: OnError,
     pool: Option<Pool>,
 }
 
 impl Measure {
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Measure {
+        self.on_error = rule;
+        self
+    }
+
     /// Uses so many workers, instead of as many as are useful.
     pub fn jobs(mut self, count: usize) -> Measure {
         self.workers = Workers::Fixed(count);
@@ -52,8 +67,10 @@ impl Measure {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (paths, workers) = (self.paths, self.workers);
-        Operation::start(&pool.clone(), Job::new("measure", OnShortage::Warn), move |job| {
-            let count = Count { roots: paths, into: Sink::Counters, seen: Mutex::default(), follow: Follow::No };
+        let job = Job::with_rules("measure", OnShortage::Warn, self.on_error);
+        Operation::start(&pool.clone(), job, move |job| {
+            let count =
+                Count { roots: Roots::Paths(paths), into: Sink::Counters, seen: Mutex::default(), follow: Follow::No };
             engine::run(count, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })
         })
@@ -79,15 +96,34 @@ pub(crate) fn scan(
     pool: &Pool,
     look: Box<dyn Fn() + Send + Sync>,
 ) {
-    let count = Count { roots, into: Sink::Totals(Arc::clone(&of), look), seen: Mutex::default(), follow };
+    let count =
+        Count { roots: Roots::Paths(roots), into: Sink::Totals(Arc::clone(&of), look), seen: Mutex::default(), follow };
     engine::run(count, stop, pool, Workers::Fixed(1));
     if !stop.control.is_cancelled() {
         of.meter.totals.is_complete.store(true, Relaxed);
     }
 }
 
+/// What a tree takes on the disk, for an operation that is under way; `None` if that cannot be told.
+pub(super) fn allocated(dir: Arc<OwnedFd>, path: PathBuf, name: CString, of: &Arc<Job>, pool: &Pool) -> Option<u64> {
+    let sum = Arc::new(AtomicU64::new(0));
+    let into = Sink::Sum(Arc::clone(of), Arc::clone(&sum));
+    let roots = Roots::One(dir, path, name);
+    let job = Job::new("measure", OnShortage::Warn);
+    let (_, is_over) =
+        engine::run(Count { roots, into, seen: Mutex::default(), follow: Follow::No }, &job, pool, Workers::Adapt);
+    let is_whole = is_over && job.report(Outcome::Done).failures.is_empty() && !of.control.is_cancelled();
+    is_whole.then(|| sum.load(Relaxed))
+}
+
+enum Roots {
+    Paths(Vec<PathBuf>),
+    /// An entry of an open directory.
+    One(Arc<OwnedFd>, PathBuf, CString),
+}
+
 struct Count {
-    roots: Vec<PathBuf>,
+    roots: Roots,
     into: Sink,
     /// Files with several names that were counted.
     seen: Mutex<HashSet<Id>>,
@@ -99,12 +135,24 @@ enum Sink {
     Counters,
     /// What another operation has before it.
     Totals(Arc<Job>, Box<dyn Fn() + Send + Sync>),
+    /// What is allocated, for another operation.
+    Sum(Arc<Job>, Arc<AtomicU64>),
 }
 
 impl Count {
+    /// What is done for another operation waits and ends with it.
+    fn wait_for_other(&self, worker: &Worker<Self>) -> Visit {
+        match &self.into {
+            Sink::Counters => {}
+            Sink::Totals(of, _) => of.rest_while_paused(worker.job())?,
+            Sink::Sum(of, _) => of.checkpoint()?,
+        }
+        Ok(())
+    }
+
     fn count(&self, worker: &Worker<Self>, stat: &Stat) {
         // Paths of which one is in another lead to a file again. A copy makes it again.
-        let may_come_again = self.roots.len() > 1 && matches!(self.into, Sink::Counters);
+        let may_come_again = self.roots() > 1 && matches!(self.into, Sink::Counters);
         let has_one_name = stat.is_dir() || stat.links < 2;
         let is_first = (has_one_name && !may_come_again) || lock(&self.seen).insert(stat.id);
         let bytes = if is_first && stat.is_file() { stat.size } else { 0 };
@@ -124,6 +172,9 @@ impl Count {
                 };
                 add(kind, 1);
             }
+            Sink::Sum(_, sum) => {
+                sum.fetch_add(allocated, Relaxed);
+            }
             Sink::Totals(job, _) => {
                 let totals = &job.meter.totals;
                 totals.entries.fetch_add(1, Relaxed);
@@ -142,15 +193,24 @@ impl Visitor for Count {
     type Share = ();
 
     fn roots(&self) -> usize {
-        self.roots.len()
+        match &self.roots {
+            Roots::Paths(paths) => paths.len(),
+            Roots::One(..) => 1,
+        }
     }
 
     fn root_path(&self, index: usize) -> PathBuf {
-        self.roots[index].clone()
+        match &self.roots {
+            Roots::Paths(paths) => paths[index].clone(),
+            Roots::One(_, path, name) => path.join(engine::os(name)),
+        }
     }
 
     fn root(&self, _: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
-        let (side, name) = source::open(&self.roots[index])?;
+        let (side, name) = match &self.roots {
+            Roots::Paths(paths) => source::open(&paths[index])?,
+            Roots::One(dir, path, name) => (Side::root(path.clone(), Arc::clone(dir)), name.clone()),
+        };
         Ok(Root::Entry(Node::top(side, None, ()), name))
     }
 
@@ -163,17 +223,13 @@ impl Visitor for Count {
     }
 
     fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<()>>) -> Visit {
-        if let Sink::Totals(of, _) = &self.into {
-            of.rest_while_paused(worker.job())?;
-        }
+        self.wait_for_other(worker)?;
         self.count(worker, dir.stat());
         Ok(())
     }
 
     fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
-        if let Sink::Totals(of, _) = &self.into {
-            of.rest_while_paused(worker.job())?;
-        }
+        self.wait_for_other(worker)?;
         let path = || entry.dir.path_of(End::Source, entry.name);
         let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         self.count(worker, &entry.stat(&dir).during(Action::Stat, path)?);

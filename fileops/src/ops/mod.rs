@@ -2,9 +2,11 @@
 
 pub(crate) mod copy;
 pub(crate) mod delete;
+mod each;
 pub(crate) mod measure;
 pub(crate) mod recover;
 pub(crate) mod remove;
 mod source;
 pub(crate) mod steps;
+pub(crate) mod trash;
 pub(crate) mod undo;

@@ -1,6 +1,7 @@
 //! What interrupted operations left: found in their journals, or by their names on a disk; told by identity; removed only
 //! when asked to.
 
+use super::copy::{self, Copy};
 use super::{remove, undo};
 use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
@@ -9,15 +10,12 @@ use crate::journal::{self, Recorded, Written};
 use crate::operation::{Job, OnShortage};
 use crate::pool::Pool;
 use crate::report::Outcome;
-use crate::sys::list::{self, Batch};
+use crate::sys::list;
 use crate::sys::mount;
-use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -36,12 +34,23 @@ pub struct Leftover {
     /// Whether it is the very file that the journal recorded. Anything else under its name is somebody's: an interrupted
     /// replacement can leave the old file there.
     pub is_ours: bool,
+    /// What the operation is called by: [`undo`](crate::undo) rolls it back, [`forget`] forgets it. `None` when no journal
+    /// knows it.
+    pub operation: Option<String>,
+    /// What was asked for: see `copy::asked`.
+    asked: Vec<Vec<u8>>,
     id: Id,
     name: CString,
     dir: PathBuf,
 }
 
 impl Leftover {
+    /// The copy that left it, not started yet. Started, it goes on where it was interrupted. `None` where no record tells what
+    /// it was.
+    pub fn copy_again(&self) -> Option<Copy> {
+        copy::asked(&self.asked)
+    }
+
     /// Removes it, with everything in it, if it is still the file that was found.
     ///
     /// # Errors
@@ -87,6 +96,17 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
         }
     }
     Ok(found)
+}
+
+/// Forgets an interrupted operation: what it left on disk stays, and nothing knows of it any more but [`search`]. What it
+/// had finished can still be undone.
+///
+/// # Errors
+/// ENOENT when no such operation is known, EBUSY when it runs, or somebody else recovers it.
+pub fn forget(id: &str) -> Result<()> {
+    let held = undo::hold(id, Action::Journal)?;
+    let settled = if held.journal.has_changes() { held.archive() } else { held.forget() };
+    settled.during(Action::Journal, || &held.journal.path)
 }
 
 /// Removes the stages that an interrupted operation left, those that are its own.
@@ -139,22 +159,15 @@ fn look(journal: &Written, stage: &Recorded) -> io::Result<Option<Leftover>> {
         is_ours: match (stage.inode, stat.kind()) {
             (Some(inode), _) => inode == stat.id.ino,
             (None, FileType::RegularFile) => stat.size == 0 || stat.links > 1,
-            (None, FileType::Directory) => is_empty(&dir, &stage.name),
+            (None, FileType::Directory) => list::is_empty(&dir, &stage.name),
             (None, _) => true,
         },
+        operation: Some(journal.id.clone()),
+        asked: journal.asked.clone(),
         id: stat.id,
         name: stage.name.clone(),
         dir: stage.dir.clone(),
     }))
-}
-
-fn is_empty(dir: &OwnedFd, name: &CStr) -> bool {
-    let mut batch = Batch::default();
-    let listed = open::dir(dir, name, Follow::No).and_then(|file| {
-        let mut space = vec![MaybeUninit::uninit(); list::LIST_BYTES];
-        list::next(&file, &mut space, &mut batch)
-    });
-    listed.is_ok() && batch.len() == 0
 }
 
 /// Everything below `path` that has the name of a stage and is in no journal of this user's, such as on a medium that was
@@ -196,6 +209,8 @@ impl Search {
             verb: None,
             started: None,
             is_ours: matches!(stat.kind(), FileType::RegularFile | FileType::Directory),
+            operation: None,
+            asked: Vec::new(),
             id: stat.id,
             name: entry.name.to_owned(),
             dir: entry.dir.path(End::Source),

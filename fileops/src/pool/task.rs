@@ -36,7 +36,7 @@ impl Error for TaskError {}
 pub struct Task<T> {
     slot: Arc<Mutex<Slot<T>>>,
     /// The call itself, where no other thread can make it: whoever polls does.
-    pub(super) inline: Option<Job>,
+    pub(super) inline: Mutex<Option<Job>>,
     /// Whether the call is made though nobody waits for it.
     pub(super) is_detached: bool,
 }
@@ -58,14 +58,14 @@ impl<T: Send + 'static> Task<T> {
                 promise.keep(answer.map_err(|payload| TaskError::Panicked(message_of(&*payload))));
             }
         }));
-        (Task { slot, inline: None, is_detached: false }, job)
+        (Task { slot, inline: Mutex::default(), is_detached: false }, job)
     }
 }
 
 impl<T> Task<T> {
     /// Whether no other thread makes the call, so that it waits for a poll or for the end of this task.
     pub(crate) fn is_left_to_caller(&self) -> bool {
-        self.inline.is_some()
+        lock(&self.inline).is_some()
     }
 
     /// Whether the call has ended, be its result taken or not.
@@ -77,8 +77,9 @@ impl<T> Task<T> {
 impl<T> Future for Task<T> {
     type Output = Result<T, TaskError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(job) = self.inline.take() {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let inline = lock(&self.inline).take();
+        if let Some(job) = inline {
             job.run();
         }
         let mut slot = lock(&self.slot);
@@ -96,7 +97,8 @@ impl<T> Future for Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         if self.is_detached {
-            if let Some(job) = self.inline.take() {
+            let inline = lock(&self.inline).take();
+            if let Some(job) = inline {
                 job.run();
             }
         } else {

@@ -17,31 +17,50 @@ pub(super) type Device = Arc<str>;
 #[derive(Default)]
 pub(super) struct Devices {
     mounts: Watched,
-    /// The slow devices of each mount, by its point; forgotten when the table changes.
-    known: HashMap<PathBuf, Vec<Device>>,
+    /// What each mount is on, by its point; forgotten when the table changes.
+    known: HashMap<PathBuf, Under>,
+}
+
+struct Under {
+    medium: Medium,
+    slow: Vec<Device>,
 }
 
 impl Devices {
     /// The devices that do not well with two operations at a time: rotational disks, what is on USB, servers, FUSE.
     pub(super) fn slow(&mut self, uses: &Uses) -> Vec<Device> {
-        if uses.effort == Effort::Nothing {
-            return Vec::new();
-        }
-        if self.mounts.refresh() {
-            self.known.clear();
-        }
         let mut devices = Vec::new();
-        for path in uses.sources.iter().take(LOOKED_AT).chain(&uses.target) {
-            let Some(mount) = self.mounts.serving(path) else { continue };
-            let known = match self.known.get(&mount.point) {
-                Some(known) => known,
-                None => self.known.entry(mount.point.clone()).or_insert(slow_of(mount)),
-            };
-            devices.extend(known.iter().cloned());
+        if uses.effort != Effort::Nothing {
+            self.refresh();
+            for path in uses.sources.iter().take(LOOKED_AT).chain(&uses.target) {
+                devices.extend(self.under(path).into_iter().flat_map(|under| under.slow.iter().cloned()));
+            }
         }
         devices.sort();
         devices.dedup();
         devices
+    }
+
+    /// Whether a head has to travel to one of the paths.
+    pub(super) fn has_head<'a>(&mut self, paths: impl IntoIterator<Item = &'a Path>) -> bool {
+        self.refresh();
+        let mut paths = paths.into_iter().take(LOOKED_AT);
+        paths.any(|path| self.under(path).is_some_and(|under| under.medium.is_rotational))
+    }
+
+    fn refresh(&mut self) {
+        if self.mounts.refresh() {
+            self.known.clear();
+        }
+    }
+
+    fn under(&mut self, path: &Path) -> Option<&Under> {
+        let mount = self.mounts.serving(path)?;
+        if !self.known.contains_key(&mount.point) {
+            let medium = Medium::of(mount);
+            self.known.insert(mount.point.clone(), Under { medium, slow: slow(mount, medium) });
+        }
+        self.known.get(&mount.point)
     }
 
     /// The paths, apart by the mounts that serve them.
@@ -54,8 +73,7 @@ impl Devices {
     }
 }
 
-fn slow_of(mount: &Mount) -> Vec<Device> {
-    let medium = Medium::of(mount);
+fn slow(mount: &Mount, medium: Medium) -> Vec<Device> {
     if medium.is_network {
         return vec![server(mount)];
     }

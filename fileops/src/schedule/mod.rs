@@ -15,9 +15,8 @@ use crate::pool::{Pool, Prepared, Task};
 use crate::progress::{Meter, Phase};
 use device::Devices;
 use queue::{Member, Queue, Turn};
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 use weight::Weight;
@@ -36,34 +35,15 @@ pub enum Schedule {
     OneAtATime,
 }
 
-/// Names an operation of this process; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OperationId(u64);
-
-impl OperationId {
-    pub(crate) fn next() -> OperationId {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        OperationId(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// The number, which counts from 1.
-    pub fn number(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for OperationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+/// What an operation is called by, here and in its journal.
+pub(crate) type Id = Arc<str>;
 
 /// An operation that is not over, as [`Scheduler::operations`] lists it.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheduled {
-    /// Which.
-    pub id: OperationId,
+    /// Which: as [`Operation::id`](crate::Operation::id).
+    pub id: String,
     /// What it does: "copy", "delete".
     pub verb: &'static str,
     /// Whether it waits, runs, is paused or being cancelled.
@@ -80,7 +60,6 @@ pub(crate) enum Effort {
     /// It reads what others write anyway, or next to nothing: it never waits.
     Nothing,
     /// It makes or changes single names, such as by rename: it waits only where one goes at a time.
-    #[allow(dead_code)] // for what moves by rename
     Names,
     /// Each entry, but not what is in it.
     Entries,
@@ -99,11 +78,16 @@ impl Uses {
     pub(crate) fn nothing() -> Uses {
         Uses { sources: Vec::new(), target: None, effort: Effort::Nothing }
     }
+
+    /// Single names, on whatever device.
+    pub(crate) fn names() -> Uses {
+        Uses { effort: Effort::Names, ..Uses::nothing() }
+    }
 }
 
 /// An operation that is to start.
 pub(crate) struct Who<'a> {
-    pub(crate) id: OperationId,
+    pub(crate) id: &'a Id,
     pub(crate) verb: &'static str,
     pub(crate) control: &'a Arc<Control>,
     pub(crate) meter: &'a Arc<Meter>,
@@ -125,11 +109,11 @@ struct Held {
 }
 
 /// Gives its place back when the operation is over: done, cancelled, panicked or never made.
-struct Place(OperationId);
+struct Place(Id);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        scheduler().leave(self.0);
+        scheduler().leave(&self.0);
     }
 }
 
@@ -178,7 +162,7 @@ impl Scheduler {
     pub fn operations(&self) -> Vec<Scheduled> {
         let queue = lock(&self.queue);
         let scheduled = |member: &Member<Held>| Scheduled {
-            id: member.id,
+            id: member.id.to_string(),
             verb: member.held.verb,
             phase: match (member.held.control.state(), member.turn) {
                 (State::Cancelled, _) => Phase::Cancelling,
@@ -186,7 +170,7 @@ impl Scheduler {
                 (State::Paused, _) => Phase::Paused,
                 (State::Running, _) => Phase::Running,
             },
-            place: queue.place(member.id),
+            place: queue.place(&member.id),
             devices: member.devices.iter().map(|device| device.to_string()).collect(),
         };
         queue.iter().map(scheduled).collect()
@@ -208,22 +192,27 @@ impl Scheduler {
     }
 
     /// Starts an operation that waits, or resumes one that is paused, beside whatever runs.
-    pub fn start_now(&self, id: OperationId) {
+    pub fn start_now(&self, id: &str) {
         let call = lock(&self.queue).get_mut(id).filter(|member| member.turn != Turn::Running).and_then(begin);
         call.into_iter().for_each(Prepared::begin);
         self.advance();
     }
 
     /// Lets an operation that waits go before all others that wait.
-    pub fn move_to_front(&self, id: OperationId) {
+    pub fn move_to_front(&self, id: &str) {
         lock(&self.queue).move_before(id, None);
         self.advance();
     }
 
     /// Lets an operation that waits go just before another one. Nothing changes if either is over.
-    pub fn move_before(&self, id: OperationId, other: OperationId) {
+    pub fn move_before(&self, id: &str, other: &str) {
         lock(&self.queue).move_before(id, Some(other));
         self.advance();
+    }
+
+    /// Whether one of the paths is on a disk whose head must travel to it.
+    pub(crate) fn has_head<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> bool {
+        lock(&self.devices).has_head(paths)
     }
 
     /// Makes a call when its turn comes.
@@ -237,13 +226,13 @@ impl Scheduler {
         let id = who.id;
         let devices = lock(&self.devices).slow(&uses);
         let known = Weight::known(&uses);
-        let place = Place(id);
+        let place = Place(Arc::clone(id));
         let (mut task, call) = pool.prepare(move || {
             let _place = place;
             call()
         });
         let mut member = Member {
-            id,
+            id: Arc::clone(id),
             turn: Turn::Waiting,
             devices,
             weight: known.unwrap_or_default(),
@@ -265,7 +254,7 @@ impl Scheduler {
         let at_once = if pool.has_threads() { None } else { begin(&mut member) };
         lock(&self.queue).add(member);
         let mut begun = self.next();
-        let own = begun.iter().position(|(other, _)| *other == id).map(|at| begun.swap_remove(at).1);
+        let own = begun.iter().position(|(other, _)| other == id).map(|at| begun.swap_remove(at).1);
         begun.into_iter().for_each(|(_, call)| call.begin());
         if let Some(call) = own.or(at_once) {
             call.begin_for(&mut task);
@@ -278,7 +267,7 @@ impl Scheduler {
     }
 
     /// Pauses an operation. Its devices are free meanwhile.
-    pub(crate) fn pause(&self, id: OperationId, control: &Control) {
+    pub(crate) fn pause(&self, id: &str, control: &Control) {
         match lock(&self.queue).get_mut(id) {
             Some(member) => pause(member),
             None => control.pause(),
@@ -287,7 +276,7 @@ impl Scheduler {
     }
 
     /// Ends a pause. An operation that gave its devices away waits for its turn, at the place it had.
-    pub(crate) fn resume(&self, id: OperationId, control: &Control) {
+    pub(crate) fn resume(&self, id: &str, control: &Control) {
         match lock(&self.queue).get_mut(id) {
             Some(member) if member.turn == Turn::Paused => member.turn = Turn::Waiting,
             // It waits for its turn already.
@@ -298,25 +287,25 @@ impl Scheduler {
     }
 
     /// Cancels an operation. One that has not begun ends at once, on this thread: it has nothing to do but its report.
-    pub(crate) fn cancel(&self, id: OperationId, control: &Control) {
+    pub(crate) fn cancel(&self, id: &str, control: &Control) {
         control.cancel();
         let call = lock(&self.queue).get_mut(id).and_then(begin);
         call.into_iter().for_each(Prepared::run_here);
     }
 
     /// How many operations go before one that waits; `None` for one that does not.
-    pub(crate) fn place(&self, id: OperationId) -> Option<usize> {
+    pub(crate) fn place(&self, id: &str) -> Option<usize> {
         lock(&self.queue).place(id)
     }
 
-    fn weigh(&self, id: OperationId, weight: Weight) {
+    fn weigh(&self, id: &str, weight: Weight) {
         if let Some(member) = lock(&self.queue).get_mut(id) {
             member.weight = weight;
         }
         self.advance();
     }
 
-    fn leave(&self, id: OperationId) {
+    fn leave(&self, id: &str) {
         // Dropped without the lock: what it holds may end a pool.
         let held = lock(&self.queue).remove(id);
         if held.is_some() {
@@ -331,11 +320,11 @@ impl Scheduler {
     }
 
     /// All whose turn has come, and that have not begun before.
-    fn next(&self) -> Vec<(OperationId, Prepared)> {
+    fn next(&self) -> Vec<(Id, Prepared)> {
         let mut queue = lock(&self.queue);
         let mut begun = Vec::new();
         while let Some(member) = queue.begin_next() {
-            let id = member.id;
+            let id = Arc::clone(&member.id);
             begun.extend(begin(member).map(|call| (id, call)));
         }
         begun
@@ -350,7 +339,7 @@ impl Scheduler {
             }
             let unknown = queue.take_unknown().into_iter();
             let wanted = unknown.filter_map(|id| {
-                let held = &mut queue.get_mut(id)?.held;
+                let held = &mut queue.get_mut(&id)?.held;
                 held.looked = Some(Instant::now());
                 Some((id, Arc::clone(&held.uses), held.pool.clone()))
             });

@@ -3,7 +3,7 @@
 //! Nobody waits for the look. It is made in the lanes of the sources' mounts and gives up early; where it hangs or gives
 //! up, the operation counts as long, and goes in order.
 
-use super::{Effort, OperationId, Uses, scheduler};
+use super::{Effort, Id, Uses, scheduler};
 use crate::pool::Pool;
 use crate::sys::list::{self, Batch};
 use crate::sys::open::{self, Follow};
@@ -73,7 +73,7 @@ impl Weight {
 }
 
 /// Looks at the sources, apart by mount, and tells the scheduler when that is over.
-pub(super) fn look(id: OperationId, uses: &Arc<Uses>, groups: Vec<Vec<PathBuf>>, pool: &Pool) {
+pub(super) fn look(id: Id, uses: &Arc<Uses>, groups: Vec<Vec<PathBuf>>, pool: &Pool) {
     let look = Arc::new(Look {
         id,
         has_contents: uses.effort == Effort::Contents,
@@ -89,7 +89,7 @@ pub(super) fn look(id: OperationId, uses: &Arc<Uses>, groups: Vec<Vec<PathBuf>>,
 }
 
 struct Look {
-    id: OperationId,
+    id: Id,
     has_contents: bool,
     sum: AtomicU64,
     gave_up: AtomicBool,
@@ -107,7 +107,7 @@ impl Look {
         let gave_up = self.gave_up.load(Ordering::Acquire);
         if is_last || gave_up {
             let (at_least, is_whole) = (self.sum.load(Ordering::Acquire), !gave_up);
-            scheduler().weigh(self.id, Weight { at_least, is_whole });
+            scheduler().weigh(&self.id, Weight { at_least, is_whole });
         }
     }
 

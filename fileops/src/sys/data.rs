@@ -4,7 +4,7 @@ use super::again;
 use rustix::fs::{self, SeekFrom};
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Makes `to` share all the blocks of `from`.
 ///
@@ -86,7 +86,79 @@ pub(crate) fn sync(file: impl AsFd) -> io::Result<()> {
     again(|| fs::fsync(&file))
 }
 
+/// Waits until the file's contents are on the device, and what is needed to read them back.
+pub(crate) fn sync_data(file: impl AsFd) -> io::Result<()> {
+    again(|| fs::fdatasync(&file))
+}
+
+/// Begins to write a part of a file to its device. Where a file system does not do this, nothing happens.
+///
+/// Source: sync_file_range(2); it sends no flush to the device and writes no metadata, so that it makes nothing durable by
+/// itself.
+pub(crate) fn push_out(file: impl AsFd, part: Range<u64>) -> io::Result<()> {
+    sync_range(file, part, libc::SYNC_FILE_RANGE_WRITE)
+}
+
+/// Waits until a part of a file has been written to its device. An error is told once: the file cannot be trusted then.
+pub(crate) fn wait_out(file: impl AsFd, part: Range<u64>) -> io::Result<()> {
+    let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    sync_range(file, part, all)
+}
+
+#[allow(unsafe_code)]
+fn sync_range(file: impl AsFd, part: Range<u64>, flags: libc::c_uint) -> io::Result<()> {
+    let (offset, length) = (part.start as libc::off64_t, (part.end - part.start) as libc::off64_t);
+    // SAFETY: the descriptor is open for the length of the call, which touches no memory of ours.
+    if unsafe { libc::sync_file_range(file.as_fd().as_raw_fd(), offset, length, flags) } == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        error if matches!(error.raw_os_error(), Some(libc::EIO | libc::ENOSPC | libc::EDQUOT)) => Err(error),
+        // Interrupted, or not done here: the sync that follows waits all the same.
+        _ => Ok(()),
+    }
+}
+
+/// Lets the kernel forget the contents of a file that are on the device already, so that a read asks the device.
+pub(crate) fn forget_cached(file: impl AsFd) {
+    // A hint: where it is not taken, a read is answered by the cache.
+    let _ = fs::fadvise(&file, 0, None, fs::Advice::DontNeed);
+}
+
+/// Reads of this descriptor go past the page cache, and leave no access time. `false` where that cannot be; offsets, lengths
+/// and buffers have to be multiples of [`DIRECT`] where it can.
+pub(crate) fn set_direct(file: impl AsFd) -> bool {
+    let Ok(flags) = fs::fcntl_getfl(&file) else { return false };
+    let quiet = flags | fs::OFlags::NOATIME;
+    let quiet = if fs::fcntl_setfl(&file, quiet).is_ok() { quiet } else { flags };
+    fs::fcntl_setfl(&file, quiet | fs::OFlags::DIRECT).is_ok()
+}
+
+/// Undoes `set_direct`.
+pub(crate) fn unset_direct(file: impl AsFd) {
+    if let Ok(flags) = fs::fcntl_getfl(&file) {
+        // What cannot be undone shows as an error of the next read.
+        let _ = fs::fcntl_setfl(&file, flags - fs::OFlags::DIRECT);
+    }
+}
+
+/// No device and no file system asks for more alignment than a page.
+pub(crate) const DIRECT: usize = 4096;
+
 /// Waits until everything written to a file system is on its device. Only where `mount::FsKind` knows that it means that.
 pub(crate) fn sync_all(file: impl AsFd) -> io::Result<()> {
     again(|| fs::syncfs(&file))
+}
+
+/// Reads a whole file of at most so many bytes; a longer one is EFBIG.
+pub(crate) fn read_all(from: impl AsFd, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match read_at(&from, &mut buffer, bytes.len() as u64)? {
+            0 => return Ok(bytes),
+            length if bytes.len() + length > most => return Err(io::Error::from_raw_os_error(libc::EFBIG)),
+            length => bytes.extend_from_slice(&buffer[..length]),
+        }
+    }
 }

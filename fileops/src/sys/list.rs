@@ -93,3 +93,13 @@ pub(crate) fn inodes(dir: impl AsFd, names: [&CStr; 2]) -> io::Result<[Option<u6
     }
     Ok(found)
 }
+
+/// Whether a name is a directory with nothing in it, as far as that can be seen.
+pub(crate) fn is_empty(dir: impl AsFd, name: &CStr) -> bool {
+    let mut batch = Batch::default();
+    let listed = super::open::dir(dir, name, super::open::Follow::No).and_then(|file| {
+        let mut space = vec![MaybeUninit::uninit(); LIST_BYTES];
+        next(&file, &mut space, &mut batch)
+    });
+    listed.is_ok() && batch.len() == 0
+}

@@ -3,6 +3,7 @@
 //! Errors leave as `io::Error`; the caller, who knows the paths, adds what was being done.
 
 pub(crate) mod attributes;
+pub(crate) mod clock;
 pub(crate) mod data;
 pub(crate) mod disk;
 pub(crate) mod list;

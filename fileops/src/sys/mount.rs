@@ -119,6 +119,13 @@ impl FsKind {
 }
 
 impl FsKind {
+    /// Whether what is read past the page cache comes from a device of this machine.
+    pub(crate) fn is_on_device(self) -> bool {
+        const TMPFS: u64 = 0x0102_1994;
+        const NTFS3: u64 = 0x7366_746e;
+        self.magic != TMPFS && (self.syncs_at_once() || self.is_fat() || self.magic == NTFS3)
+    }
+
     /// Whether syncfs(2) makes everything durable; on FUSE it returns 0 and sends nothing (measured).
     pub(crate) fn syncs_at_once(self) -> bool {
         const EXT: u64 = 0xef53;
@@ -194,6 +201,14 @@ impl Watched {
     /// The mount that serves a path, as of the last [`refresh`](Self::refresh).
     pub(crate) fn serving(&self, path: &Path) -> Option<&Mount> {
         serving(&self.table, &std::path::absolute(path).ok()?)
+    }
+
+    /// Whether something is mounted somewhere in a directory, which is given by its real path.
+    pub(crate) fn has_point_in(&mut self, path: &Path) -> bool {
+        if self.has_changed() {
+            self.table = table().unwrap_or_default();
+        }
+        self.table.iter().any(|mount| mount.point != path && mount.point.starts_with(path))
     }
 
     /// Source: proc_pid_mounts(5): a change shows as POLLERR and POLLPRI, once for each descriptor.
@@ -287,6 +302,12 @@ pub(crate) struct Medium {
 }
 
 impl Medium {
+    /// Of the mount that serves a path, which is not touched.
+    pub(crate) fn at(table: &[Mount], path: &Path) -> Medium {
+        let path = std::path::absolute(path).unwrap_or_default();
+        serving(table, &path).map(Medium::of).unwrap_or_default()
+    }
+
     /// Reads /sys only: the file system itself, which may hang, is not asked.
     pub(crate) fn of(mount: &Mount) -> Medium {
         let disks = disk::under(mount);

@@ -60,25 +60,44 @@ pub(crate) fn exchange(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &C
 /// over an empty one made for it: both fail when somebody took the name. What can do neither is checked and then renamed,
 /// which leaves a moment in which somebody else's new file could be replaced.
 pub(crate) fn rename_new(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
-    match again(|| fs::renameat_with(&from, name, &to, new_name, RenameFlags::NOREPLACE)) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {}
-        answer => return answer,
-    }
-    if Stat::at(&from, name)?.is_dir() {
-        mkdir(&to, new_name, 0o700)?;
-        return rename(&from, name, &to, new_name).inspect_err(|_| {
-            let _ = rmdir(&to, new_name);
-        });
-    }
-    match link(&from, name, &to, new_name) {
-        Ok(()) => return unlink(&from, name),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-        Err(_) => {}
+    if rename_surely_new(&from, name, &to, new_name)? {
+        return Ok(());
     }
     match Stat::at(&to, new_name) {
         Ok(_) => Err(io::Error::from_raw_os_error(libc::EEXIST)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => rename(&from, name, &to, new_name),
         Err(error) => Err(error),
+    }
+}
+
+/// As [`rename_new`], for a file that nobody misreads an empty one for: where nothing else excludes others the name is
+/// taken by an empty file, which is then replaced. A kill in between leaves that.
+pub(crate) fn rename_claiming(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<()> {
+    if rename_surely_new(&from, name, &to, new_name)? {
+        return Ok(());
+    }
+    drop(super::open::create(&to, new_name, 0o600)?);
+    rename(&from, name, &to, new_name).inspect_err(|_| {
+        let _ = unlink(&to, new_name);
+    })
+}
+
+/// Gives `false`, and does nothing, where the file system has no way to be sure.
+fn rename_surely_new(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CStr) -> io::Result<bool> {
+    match again(|| fs::renameat_with(&from, name, &to, new_name, RenameFlags::NOREPLACE)) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {}
+        answer => return answer.map(|()| true),
+    }
+    if Stat::at(&from, name)?.is_dir() {
+        mkdir(&to, new_name, 0o700)?;
+        return rename(&from, name, &to, new_name).map(|()| true).inspect_err(|_| {
+            let _ = rmdir(&to, new_name);
+        });
+    }
+    match link(&from, name, &to, new_name) {
+        Ok(()) => unlink(&from, name).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => Ok(false),
     }
 }
 

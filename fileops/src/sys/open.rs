@@ -73,15 +73,43 @@ fn quietly(parent: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy, flags: O
     }
 }
 
+/// What a new file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Write,
+    /// To be read back.
+    ReadWrite,
+}
+
+impl Access {
+    fn flags(self) -> OFlags {
+        match self {
+            Access::Write => OFlags::WRONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        }
+    }
+}
+
 /// Creates a file that must not exist yet.
 pub(crate) fn create(parent: impl AsFd, name: &CStr, mode: u32) -> io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    create_for(parent, name, mode, Access::Write)
+}
+
+/// Creates a file that must not exist yet.
+pub(crate) fn create_for(parent: impl AsFd, name: &CStr, mode: u32, access: Access) -> io::Result<OwnedFd> {
+    let flags = access.flags() | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     again_making(|| fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)))
 }
 
+/// Opens a file that is there, to read it and to write to it.
+pub(crate) fn existing(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    again(|| fs::openat(&parent, name, flags, Mode::empty()))
+}
+
 /// Creates a file without a name, for `name::link_unnamed`. EOPNOTSUPP, EISDIR or ENOENT where there is no such thing.
-pub(crate) fn create_unnamed(parent: impl AsFd, mode: u32) -> io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+pub(crate) fn create_unnamed(parent: impl AsFd, mode: u32, access: Access) -> io::Result<OwnedFd> {
+    let flags = access.flags() | OFlags::TMPFILE | OFlags::CLOEXEC;
     again(|| fs::openat(&parent, c".", flags, Mode::from_raw_mode(mode)))
 }
 

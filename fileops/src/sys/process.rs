@@ -17,6 +17,12 @@ pub(crate) fn umask() -> u32 {
     line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o777)
 }
 
+/// Which run of the kernel this is; empty where it does not tell.
+pub(crate) fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim_end().to_owned()
+}
+
 /// How many descriptors the process may have open.
 pub(crate) fn descriptor_limit() -> usize {
     getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))

@@ -5,6 +5,7 @@ use rustix::fs::{self, AtFlags, FileType, StatxFlags};
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which file, within one process: two names with the same identity are the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,11 +14,24 @@ pub(crate) struct Id {
     pub(crate) ino: u64,
 }
 
+/// Which mount, and where the kernel does not tell (before Linux 5.8) which device. Bind mounts of one device differ, and the
+/// subvolumes of one mount do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct OnMount(u64, u64);
+
 /// Seconds and nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time {
     pub(crate) seconds: i64,
     pub(crate) nanoseconds: i64,
+}
+
+impl Time {
+    /// By the machine's clock.
+    pub(crate) fn now() -> Time {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time { seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanoseconds: now.subsec_nanos().into() }
+    }
 }
 
 /// The attributes of one entry, as one call gave them.
@@ -56,7 +70,7 @@ impl Stat {
         again(|| fs::statat(&dir, name, AtFlags::empty())).map(Stat::from)
     }
 
-    /// Of an open directory, with its mount.
+    /// Of an open directory or handle, with its mount.
     pub(crate) fn of_dir(dir: impl AsFd) -> io::Result<Stat> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
         match again(|| fs::statx(&dir, c"", AtFlags::EMPTY_PATH, wanted)) {
@@ -64,6 +78,20 @@ impl Stat {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Stat::of(&dir),
             stat => stat.map(|stat| Stat::from(&stat)),
         }
+    }
+
+    /// Which mount it is on, if it was asked for by [`of_dir`](Stat::of_dir).
+    pub(crate) fn on_mount(&self) -> OnMount {
+        OnMount(self.mount, if self.mount == 0 { self.id.dev } else { 0 })
+    }
+
+    /// A number of the mount that a directory is on, which no later mount of this run of the kernel has; `None` before Linux
+    /// 6.8.
+    pub(crate) fn mount_session(dir: impl AsFd) -> Option<u64> {
+        // Source: STATX_MNT_ID_UNIQUE in linux/stat.h.
+        let unique = StatxFlags::from_bits_retain(0x4000);
+        let stat = again(|| fs::statx(&dir, c"", AtFlags::EMPTY_PATH, unique)).ok()?;
+        (stat.stx_mask & unique.bits() != 0).then_some(stat.stx_mnt_id)
     }
 
     pub(crate) fn kind(&self) -> FileType {

@@ -145,7 +145,7 @@ fn all_that_are_not_over_are_listed_in_their_order() {
     third.move_before(&second);
     second.pause();
     let listed = scheduler().operations();
-    let seen: Vec<_> = listed.iter().map(|one| (one.id, one.verb, one.phase, one.place)).collect();
+    let seen: Vec<_> = listed.iter().map(|one| (&*one.id, one.verb, one.phase, one.place)).collect();
     let expected = [
         (busy.first.id(), "copy", Phase::Running, None),
         (third.id(), "copy", Phase::Waiting, Some(1)),

@@ -3,6 +3,8 @@
 use super::Copying;
 use super::place::{Draft, Place, Spot};
 use super::route::Route;
+use super::settling::{Outgoing, Push};
+use super::verify::Stretch;
 use crate::control::lock;
 use crate::engine::{End, Node, Stop, Visit, Worker};
 use crate::error::{Action, Error, Refusal};
@@ -10,7 +12,8 @@ use crate::operation::Shortage;
 use crate::progress::{LARGE, add};
 use crate::sys::stat::Stat;
 use crate::sys::{data, mount};
-use std::ffi::CString;
+use rustix::fs::FileType;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -41,13 +44,68 @@ const PSEUDO_MAX: u64 = 1 << 30;
 pub(super) struct File {
     pub(super) dir: Arc<Node<Place>>,
     pub(super) name: CString,
+    /// What the list said of it.
+    pub(super) kind: FileType,
     pub(super) source: OwnedFd,
     pub(super) target: OwnedFd,
     pub(super) stat: Stat,
     pub(super) route: Arc<Route>,
+    /// What was read of it, where it is going to be compared.
+    pub(super) read: Mutex<Vec<Stretch>>,
+    pub(super) outgoing: Outgoing,
+    /// Its blocks are the source's.
+    pub(super) is_clone: bool,
+    /// So many bytes may be there from an interrupted copy.
+    pub(super) begun: u64,
 }
 
 impl File {
+    pub(super) fn new(
+        (dir, name, kind): (&Arc<Node<Place>>, &CStr, FileType),
+        (source, target): (OwnedFd, OwnedFd),
+        stat: Stat,
+        route: Arc<Route>,
+    ) -> File {
+        let (read, outgoing) = Default::default();
+        File {
+            dir: Arc::clone(dir),
+            name: name.to_owned(),
+            kind,
+            source,
+            target,
+            stat,
+            route,
+            read,
+            outgoing,
+            is_clone: false,
+            begun: 0,
+        }
+    }
+
+    /// The same file for its last worker, when several had it.
+    pub(super) fn last(&self) -> Visit<File> {
+        let again = |file: &OwnedFd| file.try_clone().map_err(|error| self.error(Action::Open, error));
+        let mut last = File::new(
+            (&self.dir, &self.name, self.kind),
+            (again(&self.source)?, again(&self.target)?),
+            self.stat,
+            Arc::clone(&self.route),
+        );
+        last.read = Mutex::new(std::mem::take(&mut *lock(&self.read)));
+        last.outgoing = self.outgoing.last();
+        last.begun = self.begun;
+        Ok(last)
+    }
+
+    /// Of what was begun no more than so many bytes stay.
+    pub(super) fn cut(&mut self, size: u64) -> Visit {
+        if self.begun > size {
+            data::set_length(&self.target, size).map_err(|error| self.error(Action::Write, error))?;
+            self.begun = size;
+        }
+        Ok(())
+    }
+
     fn error(&self, action: Action, error: impl Into<io::Error>) -> Stop {
         let end = if action == Action::Write { End::Target } else { End::Source };
         Error::new(action, self.dir.path_of(end, &self.name), error).into()
@@ -59,17 +117,21 @@ impl File {
 }
 
 /// How long a step of this worker may be, by how long the last one took.
-struct Pace {
+pub(super) struct Pace {
     step: usize,
     most: usize,
 }
 
 impl Pace {
-    fn new(most: usize) -> Pace {
+    pub(super) fn new(most: usize) -> Pace {
         Pace { step: STEP_FIRST.min(most), most }
     }
 
-    fn took(&mut self, time: Duration) {
+    pub(super) fn step(&self) -> usize {
+        self.step
+    }
+
+    pub(super) fn took(&mut self, time: Duration) {
         if time < STEP / 2 {
             self.step = (self.step * 2).min(self.most);
         } else if time > STEP {
@@ -82,6 +144,10 @@ impl Copying {
     /// Copies everything that could not be cloned, on this worker alone.
     pub(super) fn copy_contents(&self, worker: &mut Worker<Self>, file: &mut File) -> Visit {
         let size = file.stat.size;
+        if file.begun > 0 && (size < worker.buffer.len() as u64 || file.route.source.is_pseudo()) {
+            // A small file is written faster than it is compared.
+            file.cut(0)?;
+        }
         if file.route.source.may_hide_sizes() && (size == 0 || file.route.source.is_pseudo()) {
             file.stat.size = self.copy_until_end(worker, file)?;
             return Ok(());
@@ -113,7 +179,7 @@ impl Copying {
     }
 
     /// Shares the source's blocks where that is possible; the first answer of a kind is remembered for the route.
-    pub(super) fn clone(&self, worker: &Worker<Self>, file: &File) -> Visit<bool> {
+    pub(super) fn clone(&self, worker: &Worker<Self>, file: &mut File) -> Visit<bool> {
         if file.stat.size == 0 || !file.route.can_clone() {
             return Ok(false);
         }
@@ -124,6 +190,7 @@ impl Copying {
                 if file.stat.size > LARGE {
                     worker.counters.add_large(file.stat.size, Duration::from_nanos(1));
                 }
+                file.is_clone = true;
                 self.check_unchanged(file).map(|()| true)
             }
             // Not this file, or only not now: it is copied like any other.
@@ -139,6 +206,7 @@ impl Copying {
     /// A file that fits the buffer: one read, one write, and whole as of the moment of the read.
     fn copy_small(&self, worker: &mut Worker<Self>, file: &File) -> Visit {
         let size = file.stat.size as usize;
+        worker.job().spend(file.stat.size)?;
         let mut buffer = std::mem::take(&mut worker.buffer);
         let copied = (|| {
             let mut filled = 0;
@@ -157,6 +225,9 @@ impl Copying {
             if filled > size {
                 return Err(file.changed());
             }
+            let mut hasher = self.hasher();
+            hasher.update(&buffer[..size]);
+            hasher.end(file, 0..file.stat.size);
             let mut written = 0;
             while written < size {
                 written += self.write(worker, file, |target| data::write(target, &buffer[written..size]))?;
@@ -173,12 +244,15 @@ impl Copying {
     fn copy_until_end(&self, worker: &mut Worker<Self>, file: &File) -> Visit<u64> {
         let mut buffer = std::mem::take(&mut worker.buffer);
         let copied = (|| {
-            let mut total = 0;
+            let (mut total, mut hasher) = (0, self.hasher());
             loop {
                 worker.job().checkpoint()?;
                 let count = data::read(&file.source, &mut buffer).map_err(|error| file.error(Action::Read, error))?;
                 total += count as u64;
+                worker.job().spend(count as u64)?;
+                hasher.update(&buffer[..count]);
                 if count == 0 {
+                    hasher.end(file, 0..total);
                     return Ok(total);
                 }
                 if total > PSEUDO_MAX {
@@ -206,30 +280,54 @@ impl Copying {
             let next = data::next_data(&file.source, at, span.end).map_err(|error| file.error(Action::Read, error))?;
             let stretch = next.unwrap_or(span.end..span.end);
             self.count(worker, file, stretch.start - at, Duration::ZERO);
+            let hole = at..stretch.start.min(file.begun);
+            if !hole.is_empty() {
+                self.mend(worker, file, hole, true)?;
+            }
             self.copy_data(worker, file, stretch.clone())?;
             at = stretch.end;
         }
         Ok(())
     }
 
+    /// What may be there already is compared first.
     fn copy_data(&self, worker: &mut Worker<Self>, file: &File, span: Range<u64>) -> Visit {
+        let begun = span.start..span.end.min(file.begun.max(span.start));
+        if !begun.is_empty() {
+            self.mend(worker, file, begun.clone(), false)?;
+        }
+        self.copy_new_data(worker, file, begun.end..span.end)
+    }
+
+    fn copy_new_data(&self, worker: &mut Worker<Self>, file: &File, span: Range<u64>) -> Visit {
         let mut at = span.start;
-        if file.route.kernel_copies() {
-            at = self.copy_by_kernel(worker, file, span.clone())?;
+        let mut push = self.push(file, at);
+        // What is hashed has to pass through our hands.
+        if file.route.kernel_copies() && !self.is_verifying() {
+            at = self.copy_by_kernel(worker, file, span.clone(), &mut push)?;
         }
         let mut buffer = std::mem::take(&mut worker.buffer);
-        let copied = self.copy_by_hand(worker, file, at..span.end, &mut buffer);
+        let copied = self.copy_by_hand(worker, file, at..span.end, &mut buffer, &mut push);
         worker.buffer = buffer;
-        copied
+        copied?;
+        push.into_iter().for_each(Push::end);
+        Ok(())
     }
 
     /// Gives how far it came: where the kernel will not go on, reading and writing does.
-    fn copy_by_kernel(&self, worker: &Worker<Self>, file: &File, span: Range<u64>) -> Visit<u64> {
+    fn copy_by_kernel(
+        &self,
+        worker: &Worker<Self>,
+        file: &File,
+        span: Range<u64>,
+        push: &mut Option<Push<'_>>,
+    ) -> Visit<u64> {
         let mut at = span.start;
         let mut pace = Pace::new(KERNEL_STEP);
         while at < span.end {
             worker.job().checkpoint()?;
-            let length = pace.step.min((span.end - at) as usize);
+            let length = worker.job().step(pace.step.min((span.end - at) as usize));
+            worker.job().spend(length as u64)?;
             let begun = Instant::now();
             match data::copy_range(&file.source, &file.target, at, length) {
                 // The end, or a file system that gives up without saying so: a read will tell.
@@ -239,6 +337,7 @@ impl Copying {
                     let time = begun.elapsed();
                     pace.took(time);
                     self.count(worker, file, copied as u64, time);
+                    push.iter_mut().try_for_each(|push| push.wrote(worker.job(), copied as u64))?;
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
                     self.wait_for_room(worker, file, error)?;
@@ -255,28 +354,44 @@ impl Copying {
         Ok(at)
     }
 
-    fn copy_by_hand(&self, worker: &Worker<Self>, file: &File, span: Range<u64>, buffer: &mut [u8]) -> Visit {
-        let mut at = span.start;
+    fn copy_by_hand(
+        &self,
+        worker: &Worker<Self>,
+        file: &File,
+        span: Range<u64>,
+        buffer: &mut [u8],
+        push: &mut Option<Push<'_>>,
+    ) -> Visit {
+        let (mut at, mut hasher) = (span.start, self.hasher());
         let mut pace = Pace::new(buffer.len());
         while at < span.end {
             worker.job().checkpoint()?;
-            let length = pace.step.min((span.end - at).try_into().unwrap_or(usize::MAX));
+            let length = worker.job().step(pace.step.min((span.end - at).try_into().unwrap_or(usize::MAX)));
+            worker.job().spend(length as u64)?;
             let begun = Instant::now();
             let read = data::read_at(&file.source, &mut buffer[..length], at);
             let count = match read.map_err(|error| file.error(Action::Read, error))? {
                 0 => return Err(file.changed()),
                 count => count,
             };
-            let mut written = 0;
-            while written < count {
-                let offset = at + written as u64;
-                written +=
-                    self.write(worker, file, |target| data::write_at(target, &buffer[written..count], offset))?;
-            }
+            hasher.update(&buffer[..count]);
+            self.write_whole(worker, file, &buffer[..count], at)?;
             at += count as u64;
             let time = begun.elapsed();
             pace.took(time);
             self.count(worker, file, count as u64, time);
+            push.iter_mut().try_for_each(|push| push.wrote(worker.job(), count as u64))?;
+        }
+        hasher.end(file, span);
+        Ok(())
+    }
+
+    /// All of some bytes, at `at`.
+    pub(super) fn write_whole(&self, worker: &Worker<Self>, file: &File, bytes: &[u8], at: u64) -> Visit {
+        let mut written = 0;
+        while written < bytes.len() {
+            let offset = at + written as u64;
+            written += self.write(worker, file, |target| data::write_at(target, &bytes[written..], offset))?;
         }
         Ok(())
     }
@@ -308,7 +423,7 @@ impl Copying {
         if worker.job().is_short(shortage)? { Ok(()) } else { Err(file.error(Action::Write, error)) }
     }
 
-    fn count(&self, worker: &Worker<Self>, file: &File, bytes: u64, time: Duration) {
+    pub(super) fn count(&self, worker: &Worker<Self>, file: &File, bytes: u64, time: Duration) {
         add(&worker.counters.bytes, bytes);
         if file.stat.size > LARGE {
             worker.counters.add_large(bytes, time);

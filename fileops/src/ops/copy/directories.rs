@@ -1,25 +1,27 @@
 //! Directories: merged with what is there, or made under a name of ours and published when they are whole.
 
+use super::adopted::Adopted;
 use super::attributes::{Made, Target};
 use super::names;
 use super::place::{Kind, Place, Staged};
-use super::spot::made_of;
-use super::{Copying, ReadOnlyDirs, TargetDir};
-use crate::conflict::OnConflict;
+use super::spot::{Ruling, made_of};
+use super::{Copying, Loosened, ReadOnlyDirs, TargetDir};
+use crate::conflict::{Merges, OnConflict};
 use crate::control::lock;
 use crate::engine::{End, Enter, Entry, Node, Side, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::progress::add;
+use crate::question::Resolution;
 use crate::report::NoteKind;
 use crate::sys::open::{self, Follow};
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Directories in a stage are made with this mode; the stage's own top, which nobody else may enter, protects them.
 const STAGED_DIR: u32 = 0o755;
@@ -60,40 +62,53 @@ impl Copying {
         entry: &Entry<'_, Self>,
         target: &Arc<OwnedFd>,
     ) -> Visit<Enter<Place>> {
-        let path = || entry.dir.path_of(End::Source, entry.name);
         let wanted = self.name_at_target(worker, entry)?;
-        let found = Stat::at(&**target, &wanted);
-        match found {
-            Ok(old) if old.is_dir() => {
-                let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-                let stat = entry.stat(&source).during(Action::Stat, path)?;
-                let is_same = stat.id == old.id;
-                match (is_same, self.options.on_conflict) {
-                    (true, OnConflict::Rename) => {
-                        let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
-                        self.stage_dir(worker, entry, target, name)
-                    }
-                    (true, OnConflict::Skip) => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
-                    (true, _) => Err(self.refusal(entry, &wanted, Refusal::SameFile)),
-                    (false, _) => {
-                        if entry.dir.parent().is_none() {
-                            lock(&self.merged).push(old.id);
-                        }
-                        Ok(Enter::Into(Place::new(Kind::Shared), Some(Side::new(wanted, Follow::No))))
-                    }
-                }
-            }
-            Ok(_) => match self.options.on_conflict {
-                OnConflict::Skip => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
-                OnConflict::Rename => {
-                    let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
-                    self.stage_dir(worker, entry, target, name)
-                }
-                OnConflict::Fail => Err(self.refusal(entry, &wanted, Refusal::Exists)),
-                _ => Err(self.refusal(entry, &wanted, Refusal::KindDiffers)),
-            },
+        match Stat::at(&**target, &wanted) {
+            Ok(old) => self.enter_taken(worker, entry, target, wanted, &old),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.stage_dir(worker, entry, target, wanted),
             Err(error) => Err(Error::new(Action::Stat, entry.dir.path_of(End::Target, &wanted), error).into()),
+        }
+    }
+
+    fn enter_taken(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+        wanted: CString,
+        old: &Stat,
+    ) -> Visit<Enter<Place>> {
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+        let stat = entry.stat(&source).during(Action::Stat, path)?;
+        let is_same = stat.id == old.id;
+        let can_merge = old.is_dir() && !is_same;
+        let ruling = match self.ruling(worker, entry, old) {
+            // Directories merge whatever the rule for files.
+            Ruling::Ask if can_merge && self.options.merges == Merges::Ask => Ruling::Ask,
+            _ if can_merge => Ruling::Do(self.answer(worker, entry, old).unwrap_or(Resolution::Merge)),
+            ruling => ruling,
+        };
+        match ruling {
+            Ruling::Do(Resolution::Merge) if can_merge => {
+                if entry.dir.parent().is_none() {
+                    lock(&self.merged).push(old.id);
+                }
+                Ok(Enter::Into(Place::new(Kind::Shared), Some(Side::new(wanted, Follow::No))))
+            }
+            Ruling::Do(Resolution::Skip) => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
+            Ruling::Do(Resolution::KeepBoth) => {
+                let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
+                self.stage_dir(worker, entry, target, name)
+            }
+            Ruling::Do(Resolution::Rename(name)) => {
+                let name = self.given_name(worker, entry, &stat, target, &name)?;
+                self.stage_dir(worker, entry, target, name)
+            }
+            _ if is_same => Err(self.refusal(entry, &wanted, Refusal::SameFile)),
+            Ruling::Ask => Err(self.conflict(worker, entry, &stat, &wanted, old)),
+            Ruling::Fail => Err(self.refusal(entry, &wanted, Refusal::Exists)),
+            Ruling::Do(_) => Err(self.refusal(entry, &wanted, Refusal::KindDiffers)),
         }
     }
 
@@ -105,7 +120,13 @@ impl Copying {
         target: &Arc<OwnedFd>,
         wanted: CString,
     ) -> Visit<Enter<Place>> {
+        let origin = self.origin(worker, entry, target, None)?;
+        if let Some((staged, found, adopted)) = self.adopt(worker, entry.dir, target, &wanted, &origin) {
+            return self.go_on_in(worker, entry, target, (staged, found.id), adopted);
+        }
+        self.touch(entry.dir);
         let staged = self.ledger.intend(entry.dir, target, &wanted);
+        self.ledger.comes_from(&staged, &origin);
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
         let give_up = |error: io::Error, action| {
@@ -142,40 +163,94 @@ impl Copying {
         Ok(Enter::Into(place, Some(side)))
     }
 
-    /// The subtree is over: a stage gets its final name, and what had to wait for its entries is set.
-    pub(super) fn settle_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
-        if !dir.data.is_fresh() {
+    /// Into the stage of an interrupted copy.
+    fn go_on_in(
+        &self,
+        worker: &Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+        (staged, id): (Arc<Staged>, Id),
+        adopted: Adopted,
+    ) -> Visit<Enter<Place>> {
+        let opened = self.open_up(worker, target, staged.name(), id);
+        opened.during(Action::Open, || staged.shown())?;
+        self.touch(entry.dir);
+        // Whether the file system has modes of its own was found out by the copy that began.
+        entry.dir.data.route().own_modes();
+        self.unfinished.fetch_add(1, Relaxed);
+        let mut place = Place::new(Kind::Fresh);
+        let side = Side::staged(staged.name().to_owned(), staged.wanted.clone());
+        place.stage = Some(staged);
+        place.adopted = Some(adopted);
+        place.was_touched.store(true, Relaxed);
+        Ok(Enter::Into(place, Some(side)))
+    }
+
+    /// The subtree is over, or `rests` but for what waits: a stage gets its final name, and what had to wait for its entries
+    /// is set.
+    pub(super) fn settle_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, rests: bool) -> Visit {
+        if !dir.data.is_ours() {
             // One that was merged with is over too. What is above a root was never listed; what was refused has no route.
-            if dir.device().is_some() && dir.data.route.get().is_some() {
+            let was_walked = dir.device().is_some() && dir.data.route.get().is_some();
+            if was_walked && !dir.data.was_counted.swap(true, Relaxed) {
                 add(&worker.counters.passed, 1);
             }
             return Ok(());
         }
-        let mode = self.mode_of(dir);
-        if mode != dir.stat().permissions() {
+        let mut mode = self.mode_of(dir);
+        if mode != source_mode(dir) && !dir.data.was_counted.load(Relaxed) {
             worker.job().note(NoteKind::MadeWritable, None, || dir.path(End::Target));
         }
+        if rests && mode & 0o700 != 0o700 {
+            // What waits in it must be reachable for us.
+            mode |= 0o700;
+            lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end: End::Target, mode: self.mode_of(dir) });
+        }
         match &dir.data.stage {
-            Some(staged) => {
-                // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
-                let kept = self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode));
-                if matches!(kept, Err(Stop::Cancelled)) {
-                    return kept;
-                }
-                self.persist(worker, dir, |_| self.publish_dir(dir, staged))?;
-                self.unfinished.fetch_sub(1, Relaxed);
-                kept?;
-            }
-            None => {
+            Some(staged) if !dir.data.is_public() => self.finish_stage(worker, dir, staged, mode)?,
+            _ => {
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
                     self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
                 }
-                self.unfinished.fetch_sub(1, Relaxed);
+                self.sync_fresh(worker, dir)?;
+                self.is_settled(dir);
             }
         }
-        add(&worker.counters.entries, 1);
-        add(&worker.counters.directories, 1);
+        if !dir.data.was_counted.swap(true, Relaxed) {
+            add(&worker.counters.entries, 1);
+            add(&worker.counters.directories, 1);
+        }
         Ok(())
+    }
+
+    fn finish_stage(
+        &self,
+        worker: &mut Worker<Self>,
+        dir: &Arc<Node<Place>>,
+        staged: &Arc<Staged>,
+        mode: u32,
+    ) -> Visit {
+        // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
+        let kept = self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode));
+        if matches!(kept, Err(Stop::Cancelled)) {
+            return kept;
+        }
+        self.persist(worker, dir, |worker| self.settle_stage(worker, dir))?;
+        self.persist(worker, dir, |_| self.publish_dir(dir, staged))?;
+        dir.parent().into_iter().for_each(|above| self.has_new_name(above));
+        dir.data.is_public.store(true, Release);
+        self.is_settled(dir);
+        if kept.is_err() {
+            self.touch(dir);
+        }
+        kept
+    }
+
+    /// It has its place: it will not be removed with a tree that is not whole.
+    fn is_settled(&self, dir: &Node<Place>) {
+        if !dir.data.was_settled.swap(true, Relaxed) {
+            self.unfinished.fetch_sub(1, Relaxed);
+        }
     }
 
     pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Arc<Staged>) -> Visit {
@@ -206,7 +281,7 @@ impl Copying {
 
     /// The mode a directory gets.
     pub(super) fn mode_of(&self, dir: &Node<Place>) -> u32 {
-        let mode = dir.stat().permissions();
+        let mode = source_mode(dir);
         let is_medium = dir.data.route().source.is_read_only_medium();
         let is_made_writable = is_medium && self.options.read_only_dirs == ReadOnlyDirs::MakeWritable;
         if is_made_writable { mode | 0o200 } else { mode }
@@ -238,12 +313,17 @@ pub(super) fn into_itself(path: impl Into<PathBuf>, target: &TargetDir) -> Stop 
     Error::new(Action::Copy, path, Refusal::IntoItself).with_target(&target.path).into()
 }
 
+/// The mode of the source, as its owner wants it.
+fn source_mode(dir: &Node<Place>) -> u32 {
+    dir.data.locked.get().copied().unwrap_or_else(|| dir.stat().permissions())
+}
+
 fn is_gone(removed: io::Result<()>) -> bool {
     removed.is_ok() || removed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A file system without modes leaves a stage as it is.
-fn ignore_refusal(error: io::Error) -> io::Result<()> {
+pub(super) fn ignore_refusal(error: io::Error) -> io::Result<()> {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS) => Ok(()),
         _ => Err(error),

@@ -8,19 +8,24 @@ use super::links::{Claim, First};
 use super::names;
 use super::place::{Draft, Place, Spot};
 use super::replace::{self, Replacement};
+use super::resume::Found;
 use super::route::Route;
+use super::settling::Settled;
+use super::spot::made_of;
+use super::verify::Stretch;
 use crate::conflict::OnConflict;
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Visitor, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::progress::{LARGE, add};
+use crate::sys::open::Access;
 use crate::sys::stat::Stat;
 use crate::sys::{data, name, open};
 use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// From this size on a file takes so long by itself that looking at what else there is costs little beside it.
 const LONG_FROM: u64 = 1 << 30;
@@ -42,7 +47,7 @@ impl Copying {
     pub(super) fn copy_file(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
         let path = || entry.dir.path_of(End::Source, entry.name);
         let from = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-        let source = worker.open(|| open::file(&*from, entry.name, entry.follow)).during(Action::Open, path)?;
+        let source = self.open_source(worker, entry, &from).during(Action::Open, path)?;
         let mut stat = Stat::of(&source).during(Action::Stat, path)?;
         if !stat.is_file() {
             return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
@@ -82,21 +87,37 @@ impl Copying {
     ) -> Visit {
         let dir = entry.dir;
         let target_dir = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
+        let found = self.find(worker, entry, &target_dir, &spot, &stat)?;
+        if let Found::Whole = found {
+            return self.was_whole(worker, entry, spot.name(), &stat);
+        }
         let is_own = dir.data.born.get().is_some_and(|&born| born == (stat.uid, stat.gid));
         // What will belong to somebody else is nobody's to read before it does.
         let mode = stat.permissions() & if is_own { 0o777 } else { 0o700 };
-        let (draft, target) = {
-            let make = || Draft::file(&self.ledger, dir, Arc::clone(&target_dir), &spot, mode, stat.size);
-            match make() {
+        let (draft, target, begun) = if let Found::Part(draft, target, begun) = found {
+            (draft, target, Some(begun))
+        } else {
+            let access = if self.is_verifying() { Access::ReadWrite } else { Access::Write };
+            let make = || Draft::file(&self.ledger, dir, Arc::clone(&target_dir), &spot, (mode, access), stat.size);
+            let (draft, target) = match make() {
                 Err(error) if matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE)) => worker
                     .open(|| make().map_err(|error| error.source))
                     .during(Action::Create, || dir.path_of(End::Target, spot.name()))?,
                 made => made?,
-            }
+            };
+            self.record_origin(worker, entry, &target_dir, &spot, (&draft, &stat))?;
+            self.made_in_adopted(dir, Stat::of(&target), stat.id);
+            (draft, target, None)
         };
-        let made = self.made(dir, &target, mode).during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
-        let mut file = File { dir: Arc::clone(dir), name: entry.name.to_owned(), source, target, stat, route };
-        if self.clone(worker, &file)? {
+        let made = match begun {
+            Some(_) => made_of(&target),
+            None => self.made(dir, &target, mode),
+        };
+        let made = made.during(Action::Stat, || dir.path_of(End::Target, spot.name()))?;
+        let mut file = File::new((dir, entry.name, entry.listed_kind()), (source, target), stat, route);
+        file.begun = begun.unwrap_or(0);
+        file.cut(stat.size)?;
+        if self.clone(worker, &mut file)? {
             return self.finish_file(worker, file, spot, draft, made);
         }
         // A server would be asked for every file.
@@ -134,14 +155,9 @@ impl Copying {
     pub(super) fn finish_shared(&self, worker: &mut Worker<Self>, shared: &Arc<Shared>) -> Visit {
         let Some(draft) = lock(&shared.draft).take() else { return Ok(()) };
         let file = &shared.file;
-        let finished = self.parts_copied(shared).and_then(|()| {
-            let source = again(&file.source, &file.dir, &file.name)?;
-            let target = again(&file.target, &file.dir, &file.name)?;
-            let spot = shared.spot.clone();
-            let (dir, name, route) = (Arc::clone(&file.dir), file.name.clone(), Arc::clone(&file.route));
-            let file = File { dir, name, source, target, stat: file.stat, route };
-            self.finish_file(worker, file, spot, draft, shared.made)
-        });
+        let finished = self
+            .parts_copied(shared)
+            .and_then(|()| self.finish_file(worker, file.last()?, shared.spot.clone(), draft, shared.made));
         if finished.is_err() && file.stat.links > 1 {
             self.first_failed(worker, &file.stat);
         }
@@ -161,21 +177,44 @@ impl Copying {
         let path = || dir.path_of(End::Target, spot.name());
         let (from, to) = (Target::File(&file.source), Target::File(&file.target));
         self.keep_all(worker, &file.route, (from, to), &file.stat, made, &path)?;
-        let File { target, stat, name, .. } = file;
+        let settled = self.settle_file(worker, &file, &spot)?;
+        let File { target, stat, name: source, read, .. } = file;
         if draft.is_unnamed() {
-            let name = self.publish(worker, &dir, &name, &spot, &mut draft, Some(&target))?;
+            let name = self.publish(worker, &dir, &source, &spot, &mut draft, Some(&target))?;
             self.created(worker, &dir, &name, &stat);
-            return self.done(worker, &dir, &name, &stat);
+            self.done(worker, &dir, &name, &stat)?;
+            return self.settle_rest(worker, settled, (&dir, &name), &source, (&stat, read));
         }
         // One that its owner may not read could not be opened once more to be made durable.
         let is_unreadable = stat.mode & 0o400 == 0 && !self.may_give_away;
-        let is_durable = matches!(spot, Spot::Replace(..)) && is_unreadable;
-        if is_durable {
+        let is_settled = settled == Settled::OnDevice;
+        let is_durable = is_settled || matches!(spot, Spot::Replace(..)) && is_unreadable;
+        if is_durable && !is_settled {
             data::sync(&target).during(Action::Sync, path)?;
         }
         // What the file system kept back until now is said by the close.
         open::close(target).during(Action::Write, path)?;
-        self.place(worker, &dir, &name, spot, (draft, is_durable), &stat)
+        if let Spot::Replace(..) = spot {
+            return self.place(worker, &dir, &source, spot, (draft, is_durable), &stat);
+        }
+        let name = self.publish(worker, &dir, &source, &spot, &mut draft, None)?;
+        self.done(worker, &dir, &name, &stat)?;
+        self.settle_rest(worker, settled, (&dir, &name), &source, (&stat, read))
+    }
+
+    fn settle_rest(
+        &self,
+        worker: &Worker<Self>,
+        settled: Settled,
+        target: (&Arc<Node<Place>>, &CStr),
+        source: &CStr,
+        (stat, read): (&Stat, Mutex<Vec<Stretch>>),
+    ) -> Visit {
+        if settled == Settled::Later {
+            let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+            self.settle_later(worker, target, source, stat, read);
+        }
+        Ok(())
     }
 
     /// Symbolic links and special files.
@@ -218,12 +257,14 @@ impl Copying {
         let dir = entry.dir;
         let target = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
         let path = || dir.path_of(End::Target, spot.name());
+        self.clear_way(entry, &target, spot.name(), stat.id)?;
         let made = |draft: &Draft| -> io::Result<Made> {
             let name = draft.name().expect("a link has a name");
             let now = Stat::at(&*target, &name)?;
             if !dir.data.is_fresh() {
                 self.placed(now.id);
             }
+            self.made_in_adopted(dir, Ok(now), stat.id);
             Ok(Made { owner: (now.uid, now.gid), mode: now.permissions() })
         };
         let mode = stat.permissions() & 0o700;
@@ -283,11 +324,14 @@ impl Copying {
             return self.done(worker, dir, &name, stat);
         };
         let source = dir.path_of(End::Source, source_name);
-        let mut replacement = Replacement { draft, name: name.clone(), old, source, stat: *stat, is_durable };
+        let source_name = source_name.to_owned();
+        let mut replacement =
+            Replacement { draft, name: name.clone(), old, source, source_name, stat: *stat, is_durable };
         if self.options.retries > 0 {
             // What fails must fail here, to be tried again.
             let path = || dir.path_of(End::Target, &name);
             replace::replace(&mut replacement, false).during(Action::Rename, path)?;
+            self.has_replaced(worker.job(), stat);
             return self.done(worker, dir, &name, stat);
         }
         let waiting = {
@@ -315,9 +359,10 @@ impl Copying {
         let target = match worker.descriptor(dir, End::Target) {
             Ok(target) => target,
             Err(error) => {
-                for Replacement { source, .. } in waiting {
+                for Replacement { source, source_name, .. } in waiting {
                     let error = io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO));
-                    worker.settle(dir, Err::<(), _>(Error::new(Action::Open, source, error).into()));
+                    let failed = Err(Error::new(Action::Open, source, error).into());
+                    worker.settle_entry(dir, &source_name, FileType::Unknown, failed);
                 }
                 return;
             }
@@ -327,7 +372,10 @@ impl Copying {
         replace::replace_all(waiting, &target, at_once, &job, |replacement, replaced| {
             let stat = &replacement.stat;
             let done = match replaced {
-                Ok(()) => self.done(worker, dir, &replacement.name, stat),
+                Ok(()) => {
+                    self.has_replaced(&job, stat);
+                    self.done(worker, dir, &replacement.name, stat)
+                }
                 Err(error) => {
                     if stat.links > 1 {
                         self.first_failed(worker, stat);
@@ -335,7 +383,7 @@ impl Copying {
                     Err(error.with_target(dir.path_of(End::Target, &replacement.name)).into())
                 }
             };
-            worker.settle(dir, done);
+            worker.settle_entry(dir, &replacement.source_name, FileType::Unknown, done);
         });
     }
 
@@ -377,7 +425,7 @@ impl Copying {
 
     /// Records an entry that has its name in a directory that was there before.
     fn created(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, name: &CStr, stat: &Stat) {
-        if dir.data.is_fresh() {
+        if dir.data.is_ours() {
             return;
         }
         if let Ok(target) = worker.descriptor(dir, End::Target) {
@@ -387,6 +435,7 @@ impl Copying {
 
     /// Counts an entry that has its place, and links what waited for it.
     pub(super) fn done(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, name: &CStr, stat: &Stat) -> Visit {
+        self.has_new_name(dir);
         let counters = &worker.counters;
         add(&counters.entries, 1);
         match stat.kind() {
@@ -403,17 +452,12 @@ impl Copying {
             for waiting in self.links.copied(stat, dir, name) {
                 let linked =
                     self.persist(worker, &waiting.dir, |worker| self.link_waiting(worker, &waiting, &first, stat));
-                worker.settle(&waiting.dir, linked);
+                worker.settle_entry(&waiting.dir, &waiting.name, FileType::Unknown, linked);
                 worker.end(&waiting.dir);
             }
         }
         Ok(())
     }
-}
-
-/// A second descriptor of an open file, for a file that several workers hold.
-fn again(file: &OwnedFd, dir: &Arc<Node<Place>>, name: &CStr) -> Visit<OwnedFd> {
-    file.try_clone().during(Action::Open, || dir.path_of(End::Source, name)).map_err(Stop::from)
 }
 
 /// The buffer is made by the first file that needs one.

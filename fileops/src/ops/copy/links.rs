@@ -3,7 +3,7 @@
 use super::Copying;
 use super::place::{Draft, Place, Spot};
 use crate::control::lock;
-use crate::engine::{End, Entry, Node, Visit, Worker};
+use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error};
 use crate::report::NoteKind;
 use crate::sys::name;
@@ -12,6 +12,7 @@ use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
@@ -145,11 +146,23 @@ impl Copying {
         let linked = (|| {
             let from = worker.descriptor(&first.dir, End::Target)?;
             let to = worker.descriptor(dir, End::Target)?;
+            if self.is_linked(dir, (&*from, &first.name), (&*to, spot.name())) {
+                return Ok(None);
+            }
+            self.clear_way(entry, &to, spot.name(), stat.id).map_err(|stop| match stop {
+                Stop::Failed(error) => error.source,
+                _ => io::ErrorKind::Interrupted.into(),
+            })?;
             let make = |to: &OwnedFd, name: &CStr| name::link(&*from, &first.name, to, name);
-            Draft::named(&self.ledger, dir, to, spot, make, Action::Link).map_err(|error| error.source)
+            let made = Draft::named(&self.ledger, dir, to, spot, make, Action::Link);
+            made.map(Some).map_err(|error| error.source)
         })();
         match linked {
-            Ok((draft, ())) => {
+            Ok(None) => {
+                let single = Stat { links: 1, size: 0, allocated: 0, ..*stat };
+                Some(self.done(worker, dir, spot.name(), &single))
+            }
+            Ok(Some((draft, ()))) => {
                 // The link counts as done by itself: its file was done before.
                 let single = Stat { links: 1, size: 0, allocated: 0, ..*stat };
                 let spot = spot.clone();
@@ -165,6 +178,12 @@ impl Copying {
                 Some(Err(error.into()))
             }
         }
+    }
+
+    /// Whether an interrupted copy has made the link already.
+    fn is_linked(&self, dir: &Node<Place>, first: (&OwnedFd, &CStr), link: (&OwnedFd, &CStr)) -> bool {
+        let id = |(dir, name): (&OwnedFd, &CStr)| Stat::at(dir, name).ok().map(|stat| stat.id);
+        dir.data.adopted.is_some() && id(link).is_some_and(|link| id(first) == Some(link))
     }
 
     /// Copies one name of a file with several as a file of its own.
@@ -196,7 +215,7 @@ impl Copying {
         for waiting in self.links.failed(stat) {
             let entry = Entry { dir: &waiting.dir, name: &waiting.name, kind: waiting.kind, follow: waiting.follow };
             let copied = self.persist(worker, &waiting.dir, |worker| self.copy_entry(worker, &entry));
-            worker.settle(&waiting.dir, copied);
+            worker.settle_entry(&waiting.dir, &waiting.name, FileType::Unknown, copied);
             worker.end(&waiting.dir);
         }
     }

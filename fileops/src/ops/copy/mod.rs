@@ -1,40 +1,55 @@
 //! Copying: the options, and what happens before and after the walk. `visitor` does the entries.
 
+mod adopted;
+mod asked;
 mod attributes;
 mod compare;
 mod contents;
 mod directories;
 mod files;
 mod links;
+mod mend;
 mod names;
 mod place;
 mod replace;
+mod resume;
+mod rights;
 mod route;
 mod scan;
+mod settling;
 mod spot;
+mod verify;
 mod visitor;
 
+pub(crate) use asked::asked;
+pub use resume::Resume;
+pub use settling::Durability;
+pub use verify::Verify;
+
 use super::{remove, source, steps, undo};
-use crate::conflict::{OnConflict, Undoable};
+use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::control::lock;
-use crate::engine::{self, Engine, GRACE, Workers};
+use crate::engine::{self, End, Engine, GRACE, Node, Workers};
 use crate::error::{Action, During, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
+use crate::question::OnError;
 use crate::report::{NoteKind, Outcome, Report};
-use crate::schedule::{Effort, Uses};
-use crate::sys::mount::{self, FsKind, Medium};
+use crate::schedule::{Effort, Uses, scheduler};
+use crate::sys::mount::FsKind;
 use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
 use links::Links as LinkGroups;
-use place::Ledger;
+use place::{Ledger, Place};
+use resume::Interrupted;
 use route::Routes;
 use scan::Scan;
+use settling::Waiting;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -132,6 +147,14 @@ enum Destination {
     Name(PathBuf),
 }
 
+impl Destination {
+    fn path(&self) -> &Path {
+        match self {
+            Destination::Into(path) | Destination::Name(path) => path,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Options {
     on_conflict: OnConflict,
@@ -142,7 +165,14 @@ struct Options {
     read_only_dirs: ReadOnlyDirs,
     workers: Workers,
     retries: u32,
+    /// `None`: as the target's medium asks for.
+    durability: Option<Durability>,
+    verify: Verify,
+    bandwidth: Option<u64>,
+    resume: Resume,
     undoable: Undoable,
+    on_error: OnError,
+    merges: Merges,
 }
 
 impl Copy {
@@ -156,7 +186,13 @@ impl Copy {
             read_only_dirs: ReadOnlyDirs::default(),
             workers: Workers::Adapt,
             retries: 0,
+            durability: None,
+            verify: Verify::default(),
+            bandwidth: None,
+            resume: Resume::default(),
             undoable: Undoable::default(),
+            on_error: OnError::default(),
+            merges: Merges::default(),
         };
         Copy { sources, destination, options, pool: None }
     }
@@ -164,6 +200,18 @@ impl Copy {
     /// What happens where a target exists already; default [`OnConflict::Fail`].
     pub fn on_conflict(mut self, rule: OnConflict) -> Copy {
         self.options.on_conflict = rule;
+        self
+    }
+
+    /// Whether directories that exist are merged with at once, where conflicts are asked; default [`Merges::Silent`].
+    pub fn merges(mut self, merges: Merges) -> Copy {
+        self.options.merges = merges;
+        self
+    }
+
+    /// What happens when an entry fails; default [`OnError::Continue`].
+    pub fn on_error(mut self, rule: OnError) -> Copy {
+        self.options.on_error = rule;
         self
     }
 
@@ -204,6 +252,12 @@ impl Copy {
         self
     }
 
+    /// Moves no more than so many bytes of contents a second; see [`Operation::set_bandwidth`]. Default `None`, no limit.
+    pub fn bandwidth(mut self, bytes_per_second: Option<u64>) -> Copy {
+        self.options.bandwidth = bytes_per_second;
+        self
+    }
+
     /// Whether an [`undo`](crate::undo) can take it back; default [`Undoable::Yes`].
     pub fn undoable(mut self, undoable: Undoable) -> Copy {
         self.options.undoable = undoable;
@@ -226,10 +280,9 @@ impl Copy {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
-        let job = Job::new("copy", options.on_shortage);
-        let target = match &destination {
-            Destination::Into(path) | Destination::Name(path) => path.clone(),
-        };
+        let job = Job::with_rules("copy", options.on_shortage, options.on_error);
+        job.bandwidth.set(options.bandwidth);
+        let target = destination.path().to_owned();
         let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
     }
@@ -265,6 +318,19 @@ struct Copying {
     user: u32,
     /// New directories that are not done: removed with the tree they are in, they are not removed again.
     unfinished: AtomicU64,
+    durability: Durability,
+    waiting: Waiting,
+    interrupted: Interrupted,
+    /// Directories that were given rights for the time.
+    loosened: Mutex<Vec<Loosened>>,
+}
+
+/// A directory whose owner may do more in it than it should be.
+struct Loosened {
+    dir: Arc<Node<Place>>,
+    end: End,
+    /// What it should be.
+    mode: u32,
 }
 
 /// Where everything goes.
@@ -282,13 +348,15 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
         job.journal.keep_no_steps();
     }
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
+    job.journal.asked(&asked::words(&sources, &destination, &options));
     let copying = Copying::new(sources.clone(), destination, options, job);
     let scan = Scan::start(sources, follow, &copying.target, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
+    let is_settled = settle(&engine, job, pool);
     job.is_finishing.store(true, Relaxed);
     let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
-    let is_over = is_over && clean_up(&engine, job, pool, outcome);
+    let is_over = is_over && is_settled && clean_up(&engine, job, pool, outcome);
     let left = engine.visitor.ledger.left();
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
@@ -300,6 +368,29 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     job.report(outcome)
 }
 
+/// Waits until everything is on the device, and compared, that shall be. On a thread of its own, since that can take long;
+/// `false` when the caller cancelled meanwhile and it takes longer still.
+fn settle(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool) -> bool {
+    if job.control.is_cancelled() || !(engine.visitor.is_durable() || engine.visitor.is_verifying()) {
+        return true;
+    }
+    let last = {
+        let (engine, job) = (Arc::clone(engine), Arc::clone(job));
+        move || engine.visitor.settle_all(&job, &|node| engine.descriptor(node, End::Target))
+    };
+    if !pool.has_threads() {
+        last();
+        return true;
+    }
+    let task = pool.spawn(last);
+    while !job.wait_until(|| task.is_done() || job.control.is_cancelled(), GRACE) {}
+    let is_over = job.wait_until(|| task.is_done(), GRACE);
+    if !is_over {
+        job.is_stuck_at(engine.visitor.target_path());
+    }
+    is_over
+}
+
 /// Removes what is unfinished. On a thread of its own, since a call may hang there too; `false` when the caller cancelled
 /// and nothing moves any more.
 fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome: Outcome) -> bool {
@@ -308,6 +399,7 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
         let (engine, job, pool, removed) = (Arc::clone(engine), Arc::clone(job), pool.clone(), Arc::clone(&removed));
         move || {
             engine.clear();
+            engine.visitor.tighten_all(&engine);
             engine.visitor.clean_up(&job, &pool, outcome, &removed);
             engine.visitor.ledger.seal();
             steps::put_back_times(&job);
@@ -360,7 +452,7 @@ fn take<T>(from: &Mutex<Option<T>>) -> Option<T> {
 /// Of what was removed, only what was done counts.
 fn count_removed(engine: &Engine<Copying>, job: &Job, removed: &AtomicU64) {
     let removed = removed.load(Relaxed).saturating_sub(engine.visitor.unfinished.load(Relaxed));
-    job.removed.store(removed.min(job.meter.sums().entries), Relaxed);
+    job.removed.fetch_add(removed.min(job.meter.sums().entries), Relaxed);
 }
 
 /// One worker where a head has to travel between places, or where a source has to meet what another one became.
@@ -371,15 +463,9 @@ fn workers_for(sources: &[PathBuf], destination: &Destination, workers: Workers)
     if workers != Workers::Adapt {
         return workers;
     }
-    let table = mount::table().unwrap_or_default();
-    let target = match destination {
-        Destination::Into(path) | Destination::Name(path) => path,
-    };
-    let mut paths = sources.iter().take(8).chain([target]);
-    let is_rotational = paths.any(|path| {
-        let path = std::path::absolute(path).unwrap_or_default();
-        mount::serving(&table, &path).is_some_and(|mount| Medium::of(mount).is_rotational)
-    });
+    // The target first: of very many sources only some are looked at.
+    let paths = std::iter::once(destination.path()).chain(sources.iter().map(PathBuf::as_path));
+    let is_rotational = scheduler().has_head(paths);
     if is_rotational { Workers::Fixed(1) } else { workers }
 }
 
@@ -392,6 +478,8 @@ fn have_one_target(sources: &[PathBuf]) -> bool {
 
 impl Copying {
     fn new(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>) -> Copying {
+        let durability = options.durability.unwrap_or_else(|| settling::for_medium(destination.path()));
+        job.meter.device.is_counted.store(durability == Durability::Device, Relaxed);
         Copying {
             sources,
             options,
@@ -399,7 +487,11 @@ impl Copying {
             target: Arc::default(),
             routes: Routes::default(),
             links: LinkGroups::new(
-                options.links == Links::Follow || options.retries > 0 || options.on_shortage == OnShortage::Pause,
+                options.links == Links::Follow
+                    || options.retries > 0
+                    || options.on_shortage == OnShortage::Pause
+                    || options.on_conflict == OnConflict::Ask
+                    || options.on_error == OnError::Ask,
             ),
             ledger: Arc::new(Ledger::new(job)),
             merged: Mutex::default(),
@@ -408,6 +500,10 @@ impl Copying {
             may_give_away: process::effective_ids().0 == 0,
             user: process::effective_ids().0,
             unfinished: AtomicU64::new(0),
+            durability,
+            waiting: Waiting::default(),
+            interrupted: Interrupted::look(options.resume),
+            loosened: Mutex::default(),
         }
     }
 
@@ -431,6 +527,11 @@ impl Copying {
         Ok(Arc::clone(self.target.get_or_init(|| target)))
     }
 
+    /// What the directory at the target is called in reports.
+    fn target_path(&self) -> PathBuf {
+        self.target.get().map(|target| target.path.clone()).unwrap_or_default()
+    }
+
     /// The name a root gets at the target, where it does not keep its own; none if the target is a directory itself ("..").
     fn target_name(&self) -> Result<Option<CString>> {
         match &self.destination {
@@ -438,6 +539,14 @@ impl Copying {
             Destination::Name(path) if path.as_os_str().is_empty() => source::split(path).map(|_| None),
             Destination::Name(path) if source::has_no_name(path) => Ok(None),
             Destination::Name(path) => source::split(path).map(|(_, name)| Some(name)),
+        }
+    }
+
+    /// After the walk: directories that were opened for the time, and not left.
+    fn tighten_all(&self, engine: &Engine<Copying>) {
+        loop {
+            let Some(dir) = lock(&self.loosened).last().map(|one| Arc::clone(&one.dir)) else { return };
+            self.tighten(&dir, |end| engine.descriptor(&dir, end));
         }
     }
 
@@ -453,7 +562,7 @@ impl Copying {
         for staged in self.ledger.left() {
             let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());
-            if keeps && is_dir {
+            if keeps && is_dir && !staged.is_doubtful() {
                 staged.finish();
                 // Where somebody took the name, it stays under ours.
                 if staged.publish(&staged.wanted).is_ok() {

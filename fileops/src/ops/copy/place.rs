@@ -1,15 +1,17 @@
 //! Where copies go: straight into a directory of our own that nobody sees yet, or beside what is there already, under a
 //! name of ours until they are whole.
 
+use super::adopted::Adopted;
 use super::names;
 use super::replace::Replacement;
 use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
 use crate::error::{Action, Error, Result};
-use crate::journal::{self, Location, Stage, Step};
+use crate::journal::{self, Location, Origin, Recorded, Stage, Step};
 use crate::operation::Job;
 use crate::ops::steps;
+use crate::sys::open::Access;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{attributes, name, open, process};
 use std::borrow::Cow;
@@ -18,7 +20,10 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// What the copy keeps of each directory.
@@ -37,6 +42,19 @@ pub(super) struct Place {
     pub(super) replacements: Mutex<Vec<Replacement>>,
     /// Something was added or removed after the directory got its times.
     pub(super) was_touched: AtomicBool,
+    /// It was there already, in the stage of an interrupted copy.
+    pub(super) adopted: Option<Adopted>,
+    /// It waits to be made durable, with the new names in it.
+    pub(super) is_unsynced: AtomicBool,
+    /// Whether the new tree it is in has its name, though some entries still wait; one answer for all of it.
+    pub(super) is_public: Arc<AtomicBool>,
+    /// It was counted, as done or as made.
+    pub(super) was_counted: AtomicBool,
+    pub(super) was_settled: AtomicBool,
+    /// Whether it may be opened for us where its owner can do that.
+    pub(super) has_rights: bool,
+    /// The mode its source had before it was opened for us.
+    pub(super) locked: OnceLock<u32>,
     /// How a directory that was there before is recorded, once something is made in it.
     home: OnceLock<journal::Dir>,
 }
@@ -45,22 +63,55 @@ pub(super) struct Place {
 pub(super) enum Kind {
     /// Existed before: everybody sees what is in it.
     Shared,
-    /// Made by us, and not to be seen before it is whole.
+    /// Made by us, and not to be seen before it is whole but for what waits.
     Fresh,
 }
 
 impl Place {
     pub(super) fn new(kind: Kind) -> Place {
-        let (root_name, stage, route, born, inherits, replacements, was_touched, home) = Default::default();
-        Place { kind, root_name, stage, route, born, inherits, replacements, was_touched, home }
+        let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
+        let (is_public, was_counted, was_settled, has_rights, locked, home) = Default::default();
+        Place {
+            kind,
+            root_name,
+            stage,
+            route,
+            born,
+            inherits,
+            replacements,
+            was_touched,
+            adopted: None,
+            is_unsynced: AtomicBool::new(false),
+            is_public,
+            was_counted,
+            was_settled,
+            has_rights,
+            locked,
+            home,
+        }
     }
 
     pub(super) fn route(&self) -> &Arc<Route> {
         self.route.get().expect("a directory's route is known when it is opened")
     }
 
+    /// A directory of ours in a tree of ours that nobody sees yet.
+    pub(super) fn inside(above: &Place) -> Place {
+        let (born, is_public) = (Arc::clone(&above.born), Arc::clone(&above.is_public));
+        Place { born, is_public, ..Place::new(Kind::Fresh) }
+    }
+
+    /// Whether it is ours and nobody sees it yet.
     pub(super) fn is_fresh(&self) -> bool {
+        self.is_ours() && !self.is_public()
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
         self.kind == Kind::Fresh
+    }
+
+    pub(super) fn is_public(&self) -> bool {
+        self.is_public.load(Acquire)
     }
 }
 
@@ -98,6 +149,8 @@ pub(super) struct Staged {
     stage: Stage,
     /// How its directory is recorded.
     home: journal::Dir,
+    /// Whether it comes into a new tree of ours that has its name.
+    is_part: bool,
     pub(super) dir: Arc<OwnedFd>,
     /// Of `dir`, for reports.
     pub(super) path: PathBuf,
@@ -121,6 +174,11 @@ impl Staged {
     /// Whether it must be left alone: somebody's old file may be there.
     pub(super) fn is_doubtful(&self) -> bool {
         self.is_doubtful.load(Relaxed)
+    }
+
+    /// It is not removed by us: nobody knows whose it is.
+    pub(super) fn is_left(&self) {
+        self.is_doubtful.store(true, Relaxed);
     }
 
     /// Gives it a name, which must be free. A reply can be lost: what has the name then tells.
@@ -160,18 +218,47 @@ impl Ledger {
     pub(super) fn intend(&self, node: &Node<Place>, dir: &Arc<OwnedFd>, wanted: &CStr) -> Arc<Staged> {
         let home = self.touches(node, dir).clone();
         let stage = self.job.journal.stage(&home, wanted);
+        self.keep(stage, node, dir, wanted)
+    }
+
+    fn keep(&self, stage: Stage, node: &Node<Place>, dir: &Arc<OwnedFd>, wanted: &CStr) -> Arc<Staged> {
+        let home = self.touches(node, dir).clone();
         let (dir, path) = (Arc::clone(dir), node.path(End::Target));
         let (id, source, is_doubtful) = Default::default();
-        let staged = Arc::new(Staged { stage, home, dir, path, wanted: wanted.to_owned(), id, source, is_doubtful });
+        let (is_part, wanted) = (node.data.is_ours(), wanted.to_owned());
+        let staged = Arc::new(Staged { stage, home, is_part, dir, path, wanted, id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
+    }
+
+    /// Records that the stage of an interrupted operation is this one's from now on.
+    pub(super) fn adopt(
+        &self,
+        node: &Node<Place>,
+        dir: &Arc<OwnedFd>,
+        found: &Recorded,
+        id: Id,
+        origin: &Origin,
+    ) -> Arc<Staged> {
+        let home = self.touches(node, dir);
+        let stage = self.job.journal.adopt(found, home, id, origin);
+        let staged = self.keep(stage, node, dir, &found.wanted);
+        let _ = staged.id.set(id);
+        lock(&self.ids).insert(id);
+        staged
+    }
+
+    /// Records where a stage comes from.
+    pub(super) fn comes_from(&self, staged: &Staged, origin: &Origin) {
+        self.job.journal.origin(&staged.stage, origin);
     }
 
     /// Something is about to be made in a directory that was there before. Gives how that is recorded.
     pub(super) fn touches<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
         node.data.home.get_or_init(|| {
             let home = self.job.journal.dir(dir, &node.path(End::Target));
-            if let Ok(stat) = Stat::of(dir) {
+            // What comes late into a tree of ours is part of it, and no step of its own.
+            if let Some(stat) = Stat::of(dir).ok().filter(|_| !node.data.is_ours()) {
                 self.job.journal.did(&Step::Touched { dir: home.clone(), modified: stat.modified });
             }
             home
@@ -197,7 +284,9 @@ impl Ledger {
     /// A stage has its name.
     pub(super) fn is_published(&self, staged: &Staged, name: &CStr) {
         self.gone(staged);
-        self.created(&staged.home, &staged.dir, name, 1);
+        if !staged.is_part {
+            self.created(&staged.home, &staged.dir, name, 1);
+        }
     }
 
     /// Whether nothing is to be sealed or put back.
@@ -264,7 +353,7 @@ impl Draft {
         node: &Node<Place>,
         dir: Arc<OwnedFd>,
         spot: &Spot,
-        mode: u32,
+        (mode, access): (u32, Access),
         size: u64,
     ) -> Result<(Draft, OwnedFd)> {
         if let Spot::New(_) = spot {
@@ -272,13 +361,13 @@ impl Draft {
             // Where errors may come as late as the close, the file is closed before it gets its name.
             let may_be_unnamed = process::has_proc() && !node.data.route().target.may_fail_at_close();
             if size <= UNNAMED_MAX && may_be_unnamed {
-                if let Ok(file) = open::create_unnamed(&*dir, mode) {
+                if let Ok(file) = open::create_unnamed(&*dir, mode, access) {
                     ledger.touches(node, &dir);
                     return Ok((Draft { dir, on_disk: OnDisk::Unnamed }, file));
                 }
             }
         }
-        Draft::named(ledger, node, dir, spot, |dir, name| open::create(dir, name, mode), Action::Create)
+        Draft::named(ledger, node, dir, spot, |dir, name| open::create_for(dir, name, mode, access), Action::Create)
     }
 
     /// Anything that has a name from the beginning.
@@ -317,6 +406,24 @@ impl Draft {
                 let error = names::explained(error, spot.name(), node.data.route().target);
                 Err(Error::new(action, node.path_of(End::Target, spot.name()), error))
             }
+        }
+    }
+
+    /// A file of an adopted stage of its own.
+    pub(super) fn adopted(ledger: &Arc<Ledger>, staged: Arc<Staged>) -> Draft {
+        Draft { dir: Arc::clone(&staged.dir), on_disk: OnDisk::Staged(Arc::clone(ledger), staged) }
+    }
+
+    /// A file in an adopted stage.
+    pub(super) fn in_stage(dir: &Arc<OwnedFd>, name: &CStr) -> Draft {
+        Draft { dir: Arc::clone(dir), on_disk: OnDisk::Final(name.to_owned()) }
+    }
+
+    /// The stage that it is.
+    pub(super) fn staged(&self) -> Option<&Arc<Staged>> {
+        match &self.on_disk {
+            OnDisk::Staged(_, staged) => Some(staged),
+            _ => None,
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Replacement {
     pub(super) name: CString,
     pub(super) old: Stat,
     pub(super) source: PathBuf,
+    /// Its name at the source.
+    pub(super) source_name: CString,
     pub(super) stat: Stat,
     pub(super) is_durable: bool,
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 pub(super) struct Route {
     pub(super) source: FsKind,
     pub(super) target: FsKind,
+    pub(super) target_device: u64,
     can_clone: AtomicBool,
     kernel_copies: AtomicBool,
     has_attributes: AtomicBool,
@@ -18,10 +19,11 @@ pub(super) struct Route {
 }
 
 impl Route {
-    fn new(source: FsKind, target: FsKind) -> Route {
+    fn new(source: FsKind, target: FsKind, target_device: u64) -> Route {
         Route {
             source,
             target,
+            target_device,
             // Blocks can only be shared within one file system; its first file tells whether it does.
             can_clone: AtomicBool::new(source == target && !source.is_pseudo()),
             kernel_copies: AtomicBool::new(source == target && source.copies_by_itself()),
@@ -88,7 +90,7 @@ impl Routes {
         }
         // An unknown kind is treated like any local file system.
         let kind = |file| FsKind::of(file).unwrap_or_default();
-        let route = Arc::new(Route::new(kind(source.as_fd()), kind(target.as_fd())));
+        let route = Arc::new(Route::new(kind(source.as_fd()), kind(target.as_fd()), devices.1));
         Arc::clone(lock(&self.0).entry(devices).or_insert(route))
     }
 }

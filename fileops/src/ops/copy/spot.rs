@@ -4,18 +4,29 @@ use super::Copying;
 use super::attributes::{Made, Target};
 use super::place::{Place, Spot};
 use super::{Names, compare, names};
-use crate::conflict::{self, OnConflict};
+use crate::conflict::{self, Conflict, OnConflict};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::progress::{LARGE, add};
+use crate::question::{Question, Resolution};
 use crate::sys::attributes;
 use crate::sys::stat::{Id, Stat};
 use rustix::fs::FileType;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+/// What is to be done with an entry whose place is taken.
+pub(super) enum Ruling {
+    Fail,
+    Ask,
+    Do(Resolution),
+}
 
 impl Copying {
     /// The name of an entry at the target, by rule.
@@ -36,25 +47,31 @@ impl Copying {
         if entry.dir.data.is_fresh() {
             return Ok(Some(Spot::Direct(wanted)));
         }
+        self.touch(entry.dir);
         let path = || entry.dir.path_of(End::Target, &wanted);
         let target = worker.descriptor(entry.dir, End::Target).during(Action::Open, path)?;
         let old = match Stat::at(&*target, &wanted) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Spot::New(wanted))),
             old => old.during(Action::Stat, path)?,
         };
-        let rule = self.options.on_conflict;
-        let replaces = match rule {
-            OnConflict::Skip => false,
-            OnConflict::Rename => {
+        let replaces = match self.ruling(worker, entry, &old) {
+            Ruling::Do(Resolution::Skip) => false,
+            Ruling::Do(Resolution::KeepBoth) => {
                 let name = self.free_name(&target, &wanted).during(Action::Stat, path)?;
                 return Ok(Some(Spot::New(name)));
             }
+            Ruling::Do(Resolution::Rename(name)) => {
+                return self.given_name(worker, entry, stat, &target, &name).map(Spot::New).map(Some);
+            }
             _ if old.id == stat.id => return Err(self.refusal(entry, &wanted, Refusal::SameFile)),
-            OnConflict::Fail => return Err(self.refusal(entry, &wanted, Refusal::Exists)),
-            _ if old.is_dir() => return Err(self.refusal(entry, &wanted, Refusal::KindDiffers)),
-            OnConflict::Replace => true,
-            OnConflict::Newer => stat.modified > old.modified,
-            OnConflict::Different => compare::differ(worker, entry, stat, &target, &wanted, &old)?,
+            Ruling::Ask => return Err(self.conflict(worker, entry, stat, &wanted, &old)),
+            Ruling::Fail => return Err(self.refusal(entry, &wanted, Refusal::Exists)),
+            Ruling::Do(_) if old.is_dir() => return Err(self.refusal(entry, &wanted, Refusal::KindDiffers)),
+            Ruling::Do(Resolution::Replace) => true,
+            Ruling::Do(Resolution::Newer) => stat.modified > old.modified,
+            Ruling::Do(Resolution::Different) => compare::differ(worker, entry, &target, &wanted)?,
+            // What does not fit is no answer.
+            Ruling::Do(_) => return Err(self.refusal(entry, &wanted, Refusal::Exists)),
         };
         if replaces {
             // Two sources of one name, or names that the target takes for one.
@@ -73,6 +90,70 @@ impl Copying {
             }
         }
         self.skip(worker, entry, &wanted).map(|()| None)
+    }
+
+    /// What is to be done where something is at the target: what was answered about it, else the rule.
+    pub(super) fn ruling(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>, old: &Stat) -> Ruling {
+        if let Some(answer) = self.answer(worker, entry, old) {
+            return Ruling::Do(answer);
+        }
+        match self.options.on_conflict {
+            OnConflict::Ask if worker.can_ask() => Ruling::Ask,
+            OnConflict::Ask | OnConflict::Fail => Ruling::Fail,
+            OnConflict::Skip => Ruling::Do(Resolution::Skip),
+            OnConflict::Replace => Ruling::Do(Resolution::Replace),
+            OnConflict::Rename => Ruling::Do(Resolution::KeepBoth),
+            OnConflict::Newer => Ruling::Do(Resolution::Newer),
+            OnConflict::Different => Ruling::Do(Resolution::Different),
+        }
+    }
+
+    /// What was answered, if it was about what is there now.
+    pub(super) fn answer(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>, old: &Stat) -> Option<Resolution> {
+        let (answer, seen) = worker.answer(entry)?;
+        let loses_nothing = matches!(answer, Resolution::Skip | Resolution::KeepBoth | Resolution::Rename(_));
+        let is_same = |seen: &Stat| seen.id == old.id && (old.is_dir() || seen.is_unchanged(old));
+        (loses_nothing || seen.is_none_or(is_same)).then(|| answer.clone())
+    }
+
+    /// The question that a target raises.
+    pub(super) fn conflict(
+        &self,
+        worker: &Worker<Self>,
+        entry: &Entry<'_, Self>,
+        stat: &Stat,
+        wanted: &CStr,
+        old: &Stat,
+    ) -> Stop {
+        let source = (entry.dir.path_of(End::Source, entry.name), stat);
+        let target = (entry.dir.path_of(End::Target, wanted), old);
+        let conflict = Conflict::new(source, target, compare::comparer(worker, entry, wanted));
+        Question::Conflict(Arc::new(conflict)).into()
+    }
+
+    /// The name that somebody gave an entry; if that is taken too, it is one more question.
+    pub(super) fn given_name(
+        &self,
+        worker: &Worker<Self>,
+        entry: &Entry<'_, Self>,
+        stat: &Stat,
+        target: &OwnedFd,
+        name: &OsStr,
+    ) -> Visit<CString> {
+        let path = || entry.dir.path(End::Target).join(name);
+        let wanted = CString::new(name.as_bytes()).map_err(io::Error::from).during(Action::Create, path)?;
+        match Stat::at(target, &wanted) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(wanted),
+            Ok(old) => Err(self.conflict(worker, entry, stat, &wanted, &old)),
+            Err(error) => Err(error).during(Action::Stat, path).map_err(Stop::from),
+        }
+    }
+
+    /// Something comes into a directory that had its times already, if it is one of ours.
+    pub(super) fn touch(&self, dir: &Node<Place>) {
+        if dir.data.is_ours() {
+            dir.data.was_touched.store(true, Relaxed);
+        }
     }
 
     /// Whether a link leads to what it would replace: nothing would be left but a link to itself.
@@ -108,7 +189,7 @@ impl Copying {
 
     /// Keeps in mind that a file is ours, where a later one could replace it.
     pub(super) fn placed(&self, id: Id) {
-        if matches!(self.options.on_conflict, OnConflict::Replace | OnConflict::Newer | OnConflict::Different) {
+        if !matches!(self.options.on_conflict, OnConflict::Fail | OnConflict::Skip | OnConflict::Rename) {
             lock(&self.placed).insert(id);
         }
     }

@@ -5,12 +5,15 @@ use super::directories::into_itself;
 use super::files::prepare;
 use super::names;
 use super::place::{Kind, Place};
+use super::resume::NOBODYS;
 use super::{Copying, Destination, Links};
+use crate::conflict::OnConflict;
 use crate::control::lock;
 use crate::engine::{End, Enter, Entry, Node, Root, Side, Stop, Visit, Visitor, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::operation::Shortage;
 use crate::ops::source;
+use crate::question::Unfit;
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
 use crate::sys::{mount, name};
@@ -22,6 +25,9 @@ use std::time::Duration;
 /// Before the first retry of an entry; each further one waits four times as long.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
+/// How often a name that was taken since it was looked at is looked at again.
+const LOOKS: u32 = 3;
+
 impl Copying {
     /// Tries again what failed, as often as was asked for; and, where there was no room, once somebody has made some.
     pub(super) fn persist<T>(
@@ -31,6 +37,8 @@ impl Copying {
         mut attempt: impl FnMut(&mut Worker<Self>) -> Visit<T>,
     ) -> Visit<T> {
         let (mut left, mut pause) = (self.options.retries, RETRY_AFTER);
+        // Where somebody took a free name in the meantime, that is a question too.
+        let mut looks = if self.options.on_conflict == OnConflict::Ask { LOOKS } else { 0 };
         loop {
             let error = match attempt(worker) {
                 Err(Stop::Failed(error)) => error,
@@ -40,7 +48,12 @@ impl Copying {
             if is_full && worker.job().is_short(|| self.shortage(worker, dir))? {
                 continue;
             }
-            if left == 0 || error.refusal().is_some_and(|refusal| refusal != Refusal::Changed) {
+            if looks > 0 && error.refusal() == Some(Refusal::Exists) {
+                looks -= 1;
+                continue;
+            }
+            let is_final = |refusal| !matches!(refusal, Refusal::Changed | Refusal::Mismatch);
+            if left == 0 || error.refusal().is_some_and(is_final) {
                 return Err(error.into());
             }
             left -= 1;
@@ -52,6 +65,37 @@ impl Copying {
     fn shortage(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Shortage {
         let free = worker.descriptor(dir, End::Target).and_then(|file| mount::free_bytes(&*file));
         Shortage { path: dir.path(End::Target), needed: 0, free: free.unwrap_or(0) }
+    }
+}
+
+impl Copying {
+    fn enter(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Place>> {
+        let target = worker.descriptor(entry.dir, End::Target).during(Action::Open, || entry.dir.path(End::Target))?;
+        if entry.dir.parent().is_none() {
+            self.refuse_into_itself(worker, entry)?;
+        }
+        if entry.dir.data.is_fresh() {
+            let name = self.name_at_target(worker, entry)?;
+            let path = || entry.dir.path_of(End::Target, &name);
+            let explained = |error| names::explained(error, &name, entry.dir.data.route().target);
+            let adopted = entry.dir.data.adopted;
+            let is_there = match adopted {
+                Some(_) => self.persist(worker, entry.dir, |worker| self.adopt_dir(worker, entry, &target, &name))?,
+                None => false,
+            };
+            if !is_there {
+                self.persist(worker, entry.dir, |_| {
+                    Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
+                })?;
+                self.made_in_adopted(entry.dir, Stat::at(&*target, &name), NOBODYS);
+            }
+            self.unfinished.fetch_add(1, Relaxed);
+            let mut place = Place::inside(&entry.dir.data);
+            place.adopted = adopted.filter(|_| is_there);
+            place.was_touched.store(is_there, Relaxed);
+            return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
+        }
+        self.persist(worker, entry.dir, |worker| self.enter_shared(worker, entry, &target))
     }
 }
 
@@ -88,7 +132,9 @@ impl Visitor for Copying {
         let source = side.open_descriptor().expect("a root's side is open");
         let stat = Stat::of_dir(&*source).during(Action::Stat, || path)?;
         let devices = (stat.id.dev, target.stat.id.dev);
-        let _ = place.route.set(self.routes.between(&*source, &*target.file, devices));
+        let route = self.routes.between(&*source, &*target.file, devices);
+        self.writes_to(&route, &target.file);
+        let _ = place.route.set(route);
         let end = Side::root(target.path.clone(), Arc::clone(&target.file));
         let node = Node::top(side, Some(end), place);
         if !is_contents {
@@ -102,23 +148,20 @@ impl Visitor for Copying {
     }
 
     fn enter_dir(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Place>> {
-        let target = worker.descriptor(entry.dir, End::Target).during(Action::Open, || entry.dir.path(End::Target))?;
-        if entry.dir.parent().is_none() {
-            self.refuse_into_itself(worker, entry)?;
+        self.open_around(worker, entry);
+        let mut entered = self.enter(worker, entry)?;
+        if let Enter::Into(place, _) = &mut entered {
+            place.has_rights = worker.has_rights(entry.dir, entry.name);
         }
-        if entry.dir.data.is_fresh() {
-            let name = self.name_at_target(worker, entry)?;
-            let path = || entry.dir.path_of(End::Target, &name);
-            let explained = |error| names::explained(error, &name, entry.dir.data.route().target);
-            self.persist(worker, entry.dir, |_| {
-                Ok(self.make_dir(&target, &name).map_err(explained).during(Action::CreateDir, path)?)
-            })?;
-            self.unfinished.fetch_add(1, Relaxed);
-            let mut place = Place::new(Kind::Fresh);
-            place.born = Arc::clone(&entry.dir.data.born);
-            return Ok(Enter::Into(place, Some(Side::new(name, Follow::No))));
-        }
-        self.persist(worker, entry.dir, |worker| self.enter_shared(worker, entry, &target))
+        Ok(entered)
+    }
+
+    fn unlock_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> bool {
+        dir.data.has_rights && self.loosen_source(worker, dir).is_some()
+    }
+
+    fn rights(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>, error: &Error) -> Result<(), Unfit> {
+        self.rights_for(worker, entry, error)
     }
 
     fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
@@ -139,6 +182,7 @@ impl Visitor for Copying {
                 self.routes.between(&*source, &*target, (stat.id.dev, device))
             }
         };
+        self.writes_to(&route, &target);
         let _ = dir.data.route.set(route);
         if let Some(staged) = &dir.data.stage {
             staged.is_copy_of(Stat { mode: stat.mode | self.mode_of(dir), ..stat });
@@ -147,6 +191,7 @@ impl Visitor for Copying {
     }
 
     fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        self.open_around(worker, entry);
         self.persist(worker, entry.dir, |worker| self.copy_entry(worker, entry))
     }
 
@@ -155,14 +200,17 @@ impl Visitor for Copying {
         prepare(worker);
         if self.copy_parts(worker, shared) {
             let finished = self.finish_shared(worker, shared);
-            worker.settle(&shared.file.dir, finished);
+            worker.settle_entry(&shared.file.dir, &shared.file.name, shared.file.kind, finished);
             worker.end(&shared.file.dir);
         }
     }
 
     fn close_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         self.replace_waiting(worker, dir, 0);
-        if dir.data.is_fresh() && dir.data.stage.is_none() {
+        if dir.data.adopted.is_some() {
+            self.set_aside(worker, dir)?;
+        }
+        if dir.data.is_ours() && (dir.data.stage.is_none() || dir.data.is_public()) {
             let mode = self.mode_of(dir);
             // Its entries must still be reachable for us: a mode that keeps its owner out comes when they are done.
             if mode & 0o700 == 0o700 {
@@ -172,15 +220,27 @@ impl Visitor for Copying {
         Ok(())
     }
 
+    fn rest_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        match dir.data.route.get() {
+            Some(_) => self.settle_dir(worker, dir, true),
+            None => Ok(()),
+        }
+    }
+
     fn leave_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
-        self.settle_dir(worker, dir)
+        let settled = self.settle_dir(worker, dir, false);
+        if settled.is_ok() {
+            self.tighten(dir, |end| worker.descriptor(dir, end));
+        }
+        settled
     }
 
     fn abandon_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
-        if dir.data.route.get().is_some() || !dir.data.is_fresh() {
-            return self.settle_dir(worker, dir);
+        if dir.data.route.get().is_some() || !dir.data.is_ours() {
+            return self.leave_dir(worker, dir);
         }
         // It could not even be entered: its place stays empty.
+        self.tighten(dir, |end| worker.descriptor(dir, end));
         let Some(above) = dir.parent() else { return Ok(()) };
         let target = worker.descriptor(above, End::Target).during(Action::Open, || above.path(End::Target))?;
         let side = dir.side(End::Target).expect("a copy has a target");

@@ -7,8 +7,8 @@ use crate::operation::Job;
 use crate::ops::{remove, steps};
 use crate::pool::Pool;
 use crate::report::NoteKind;
-use crate::sys::name;
 use crate::sys::stat::{Id, Stat, Time};
+use crate::sys::{list, name};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -99,8 +99,13 @@ impl<'a> Inverse<'a> {
             let is_unchanged = self.is_as_sealed(at, identity, stat);
             return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
         }
-        if !identity.is_same(stat, &at.dir.file_system) || identity.modified != stat.modified {
+        if !identity.is_same(stat, &at.dir.file_system) {
             return Err(changed(at.path()));
+        }
+        if identity.modified != stat.modified {
+            // An empty one has nothing to lose: what was in it may just have gone home.
+            let is_empty = list::is_empty(&**dir, &at.name);
+            return if is_empty { Ok(stat.allocated) } else { Err(changed(at.path())) };
         }
         let time = self.sealed.get(at).copied();
         unchanged::tree(dir, at, stat.id, time, self.otherwise, self.job, self.pool)

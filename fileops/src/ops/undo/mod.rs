@@ -18,6 +18,7 @@ use crate::ops::{recover, steps};
 use crate::pool::Pool;
 use crate::progress::add;
 use crate::report::{NoteKind, Outcome, Report};
+use crate::schedule::Uses;
 use crate::sys::stat::{Stat, Time};
 use inverse::Inverse;
 use std::collections::{HashMap, HashSet};
@@ -86,7 +87,7 @@ impl Undo {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (id, is_redo) = (self.id, self.is_redo);
         let job = Job::new(if is_redo { "redo" } else { "undo" }, OnShortage::Warn);
-        Operation::start(&pool.clone(), job, move |job| {
+        Operation::start_in_turn(&pool.clone(), job, Uses::names(), move |job| {
             if let Err(error) = run(&id, is_redo, &job, &pool) {
                 job.fail(error);
             }
@@ -109,7 +110,7 @@ impl IntoFuture for Undo {
 fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
     end_undos(id).during(Action::Journal, PathBuf::new)?;
     if !is_redo {
-        let held = hold(id)?;
+        let held = hold(id, Action::Undo)?;
         return invert(held, false, job, pool).map(drop);
     }
     let mut held = undo_of(id)?.ok_or_else(|| unknown(Action::Redo, id))?;
@@ -183,11 +184,11 @@ pub(crate) fn finish(job: &Job, pool: &Pool, is_clean: bool, is_cancelled: bool)
 }
 
 /// The journal of an operation, wherever it is.
-fn hold(id: &str) -> Result<Held> {
+pub(crate) fn hold(id: &str, action: Action) -> Result<Held> {
     let path = journal::find(id).during(Action::Journal, PathBuf::new)?;
-    let path = path.ok_or_else(|| unknown(Action::Undo, id))?;
+    let path = path.ok_or_else(|| unknown(action, id))?;
     let held = journal::hold(&path).during(Action::Journal, || &path)?;
-    held.ok_or_else(|| Error::new(Action::Undo, id, io::Error::from_raw_os_error(libc::EBUSY)))
+    held.ok_or_else(|| Error::new(action, id, io::Error::from_raw_os_error(libc::EBUSY)))
 }
 
 fn unknown(action: Action, id: &str) -> Error {
@@ -198,7 +199,7 @@ fn unknown(action: Action, id: &str) -> Error {
 fn undo_of(id: &str) -> Result<Option<Held>> {
     let past = journal::history().during(Action::Journal, PathBuf::new)?;
     let is_it = |past: &Written| past.verb == "undo" && past.undoes.as_deref() == Some(id) && past.has_changes();
-    past.into_iter().rev().find(is_it).map(|undo| hold(&undo.id)).transpose()
+    past.into_iter().rev().find(is_it).map(|undo| hold(&undo.id, Action::Redo)).transpose()
 }
 
 /// Undos of an operation that were interrupted are over.
@@ -222,6 +223,7 @@ fn forget_undone(id: &str) -> io::Result<()> {
 fn settle_history(held: &Held, is_redo: bool) -> io::Result<()> {
     match held.journal.ended {
         _ if is_redo => held.forget(),
+        None if held.journal.steps.is_empty() => held.forget(),
         None => held.archive(),
         Some(_) => Ok(()),
     }

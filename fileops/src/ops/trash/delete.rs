@@ -1,0 +1,165 @@
+//! Deleting what is in the trash for good: what was trashed first, then its info file, so that what is left of an
+//! interruption is still an item.
+
+use super::list::{Trashed, list};
+use super::restore::{Wanted, resolve};
+use super::{drop_sizes, remember, report};
+use crate::engine::Workers;
+use crate::error::{Action, During};
+use crate::operation::{Job, OnShortage, Operation, Running};
+use crate::ops::delete::{self, Target};
+use crate::pool::Pool;
+use crate::report::Report;
+use crate::schedule::{Effort, Uses};
+use crate::sys::clock;
+use crate::trash::TrashItem;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long mounts that do not answer are waited for.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// Deletes single items of the trash for good: as they were listed, by their ids, or by their original paths.
+///
+/// # Errors
+/// The [`Report`] names every entry that could not be deleted; its item stays in the trash.
+pub fn trash_delete<I: Into<Trashed>>(items: impl IntoIterator<Item = I>) -> TrashDelete {
+    TrashDelete { items: items.into_iter().map(Into::into).collect(), workers: Workers::Adapt, pool: None }
+}
+
+/// Items of the trash to be deleted; see [`trash_delete`].
+#[must_use = "nothing is deleted until it is started or awaited"]
+pub struct TrashDelete {
+    items: Vec<Trashed>,
+    workers: Workers,
+    pool: Option<Pool>,
+}
+
+impl TrashDelete {
+    /// Uses so many workers, instead of as many as are useful.
+    pub fn jobs(mut self, count: usize) -> TrashDelete {
+        self.workers = Workers::Fixed(count);
+        self
+    }
+
+    /// Uses the threads of this pool, instead of the global one.
+    pub fn pool(mut self, pool: &Pool) -> TrashDelete {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Starts deleting, and gives the handle.
+    pub fn start(self) -> Operation {
+        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
+        let (items, workers) = (self.items, self.workers);
+        let sources = items.iter().filter_map(Trashed::place).collect();
+        let uses = Uses { sources, target: None, effort: Effort::Entries };
+        Operation::start_in_turn(&pool.clone(), Job::new("trash-delete", OnShortage::Warn), uses, move |job| {
+            let wanted = resolve(items, &job, &pool);
+            let found = wanted.iter().filter_map(|wanted| looked(wanted, &job)).collect();
+            delete(found, &job, &pool, workers)
+        })
+    }
+}
+
+impl IntoFuture for TrashDelete {
+    type Output = Report;
+    type IntoFuture = Running;
+
+    fn into_future(self) -> Running {
+        Running::new(self.start())
+    }
+}
+
+/// Deletes everything that is in the trash, damaged items too, for good: in all trashes of this user, going on after failures.
+///
+/// # Errors
+/// The [`Report`] names every entry that could not be deleted, and every trash that could not be read.
+pub fn empty_trash() -> EmptyTrash {
+    EmptyTrash { older_than: None, workers: Workers::Adapt, pool: None }
+}
+
+/// A trash to be emptied; see [`empty_trash`].
+#[must_use = "nothing is deleted until it is started or awaited"]
+pub struct EmptyTrash {
+    older_than: Option<u32>,
+    workers: Workers,
+    pool: Option<Pool>,
+}
+
+impl EmptyTrash {
+    /// Only what was put into the trash more than so many days ago; what has no date stays.
+    pub fn older_than(mut self, days: u32) -> EmptyTrash {
+        self.older_than = Some(days);
+        self
+    }
+
+    /// Uses so many workers, instead of as many as are useful.
+    pub fn jobs(mut self, count: usize) -> EmptyTrash {
+        self.workers = Workers::Fixed(count);
+        self
+    }
+
+    /// Uses the threads of this pool, instead of the global one.
+    pub fn pool(mut self, pool: &Pool) -> EmptyTrash {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Starts deleting, and gives the handle.
+    pub fn start(self) -> Operation {
+        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
+        let (older_than, workers) = (self.older_than, self.workers);
+        Operation::start(&pool.clone(), Job::new("empty-trash", OnShortage::Warn), move |job| {
+            let mut listing = list(&pool, PATIENCE);
+            listing.failures.drain(..).for_each(|error| job.fail(error));
+            if let Some(days) = older_than {
+                let until = clock::now().saturating_sub(i64::from(days) * DAY);
+                listing.items.retain(|item| item.deleted.is_some_and(|deleted| deleted < until));
+            }
+            delete(listing.items, &job, &pool, workers)
+        })
+    }
+}
+
+impl IntoFuture for EmptyTrash {
+    type Output = Report;
+    type IntoFuture = Running;
+
+    fn into_future(self) -> Running {
+        Running::new(self.start())
+    }
+}
+
+fn looked(wanted: &Wanted, job: &Job) -> Option<TrashItem> {
+    let item = wanted.item().during(Action::Remove, || wanted.path());
+    item.map_err(|error| job.fail(error)).ok()
+}
+
+fn delete(items: Vec<TrashItem>, job: &Arc<Job>, pool: &Pool, workers: Workers) -> Report {
+    let mut folders = Vec::new();
+    for item in items.iter().filter(|item| item.is_dir) {
+        remember(&mut folders, &item.folder);
+    }
+    let targets = items.into_iter().map(target).collect();
+    let is_over = delete::entries(targets, job, pool, workers);
+    if is_over {
+        drop_sizes(&folders, job);
+    }
+    report(job, pool, is_over)
+}
+
+/// The thing itself, and after it its info file.
+fn target(item: TrashItem) -> Target {
+    let forgotten = item.clone();
+    let then = move || forgotten.forget().during(Action::Remove, || &forgotten.id);
+    Target {
+        dir: Arc::clone(&item.folder.files),
+        path: item.folder.path.join("files"),
+        id: item.file.map(|stat| stat.id),
+        name: item.name,
+        then: Some(Box::new(then)),
+    }
+}

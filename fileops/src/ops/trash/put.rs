@@ -1,0 +1,242 @@
+//! Putting things into the trash: an info file, then a rename. Nothing is ever copied, and nothing deleted instead.
+
+use super::{NewDirectory, keep_sizes, report};
+use crate::control::lock;
+use crate::engine::{Side, Visit, Workers};
+use crate::error::{Action, During, Error, Refusal, Result};
+use crate::journal::{Identity, Location, Step};
+use crate::operation::{Job, OnShortage, Operation, Running};
+use crate::ops::each::{self, Acting};
+use crate::ops::{source, steps};
+use crate::pool::Pool;
+use crate::progress::Counters;
+use crate::report::Report;
+use crate::schedule::{Effort, Uses};
+use crate::sys::clock;
+use crate::sys::mount::Watched;
+use crate::sys::name::handle;
+use crate::sys::open::Follow;
+use crate::sys::stat::Stat;
+use crate::trash::{Claim, Folder, Place, Serving, claim};
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+
+/// Puts files and trees into the trash, as the FreeDesktop.org specification 1.0 has it: into the home trash what is on its
+/// mount, and everything else into a trash at the top of its own mount. Other programs list and restore it.
+///
+/// Nothing is copied, so that a full disk is no obstacle and everything stays as it is. Where no trash can serve, the entry
+/// fails with [`Refusal::NoTrash`]: it is never deleted instead. A symbolic link is trashed itself; mount points, directories
+/// with something mounted in them, and the trash itself are refused.
+///
+/// ```no_run
+/// # fileops::block_on(async {
+/// let report = fileops::trash(["/home/me/old"]).await;
+/// for moved in &report.moved {
+///     println!("{} is {} now", moved.path.display(), moved.target.display());
+/// }
+/// report.into_result()?;
+/// # Ok::<_, fileops::Incomplete>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The [`Report`] names every entry that stays where it is, and says of all others what they are called in the trash.
+pub fn trash<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Trash {
+    Trash { paths: paths.into_iter().map(Into::into).collect(), workers: Workers::Adapt, pool: None }
+}
+
+/// Something to put into the trash that was not started yet; see [`trash`].
+#[must_use = "nothing is put into the trash until it is started or awaited"]
+pub struct Trash {
+    paths: Vec<PathBuf>,
+    workers: Workers,
+    pool: Option<Pool>,
+}
+
+impl Trash {
+    /// Uses so many workers, instead of as many as are useful.
+    pub fn jobs(mut self, count: usize) -> Trash {
+        self.workers = Workers::Fixed(count);
+        self
+    }
+
+    /// Uses the threads of this pool, instead of the global one.
+    pub fn pool(mut self, pool: &Pool) -> Trash {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Starts, and gives the handle.
+    pub fn start(self) -> Operation {
+        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
+        let (paths, workers) = (self.paths, self.workers);
+        let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Names };
+        Operation::start_in_turn(&pool.clone(), Job::new("trash", OnShortage::Warn), uses, move |job| {
+            let putting =
+                Putting { paths, serving: Serving::default(), mounts: Mutex::default(), directories: Mutex::default() };
+            let over = each::run(putting, &job, &pool, workers);
+            if let Some(putting) = &over {
+                let done = std::mem::take(&mut *lock(&putting.directories));
+                keep_sizes(&done, &job, &pool);
+            }
+            report(&job, &pool, over.is_some())
+        })
+    }
+}
+
+impl IntoFuture for Trash {
+    type Output = Report;
+    type IntoFuture = Running;
+
+    fn into_future(self) -> Running {
+        Running::new(self.start())
+    }
+}
+
+struct Putting {
+    paths: Vec<PathBuf>,
+    serving: Serving,
+    mounts: Mutex<Watched>,
+    directories: Mutex<Vec<NewDirectory>>,
+}
+
+/// What is to be put into the trash.
+struct Entry<'a> {
+    /// As the caller calls it.
+    path: &'a Path,
+    dir: Arc<OwnedFd>,
+    name: CString,
+    stat: Stat,
+    place: Arc<Place>,
+}
+
+impl Acting for Putting {
+    fn count(&self) -> usize {
+        self.paths.len()
+    }
+
+    fn path(&self, index: usize) -> PathBuf {
+        self.paths[index].clone()
+    }
+
+    fn act(&self, job: &Job, counters: &Counters, index: usize) -> Visit {
+        let entry = self.look(&self.paths[index])?;
+        for folder in self.serving.folders(&entry.place) {
+            if entry.place.is_around(&folder, entry.stat.id) {
+                return Err(Error::new(Action::Trash, entry.path, Refusal::IsTrash).into());
+            }
+            match self.put(&entry, &folder, job) {
+                Err(error) if is_of_the_folder(&error) => {}
+                put => {
+                    put?;
+                    each::count(counters, entry.stat.kind());
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::new(Action::Trash, entry.path, Refusal::NoTrash).into())
+    }
+}
+
+impl Putting {
+    fn look<'a>(&self, path: &'a Path) -> Result<Entry<'a>> {
+        let refuse = |refusal: Refusal| Error::new(Action::Trash, path, refusal);
+        if source::has_no_name(path) && !path.as_os_str().is_empty() {
+            return Err(refuse(Refusal::NoName));
+        }
+        let (side, name): (Side, CString) = source::open(path)?;
+        let dir = side.open_descriptor().expect("a root's side is open");
+        let stat = handle(&*dir, &name, Follow::No).and_then(Stat::of_dir).during(Action::Stat, || path)?;
+        let shown = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let place = self.serving.place(&dir, shown).during(Action::Open, || shown)?;
+        if stat.on_mount() != place.mount || (stat.is_dir() && self.has_mount_inside(&place, &name)) {
+            return Err(refuse(Refusal::MountPoint));
+        }
+        if place.is_in_trash(&name) {
+            return Err(refuse(Refusal::IsTrash));
+        }
+        Ok(Entry { path, dir, name, stat, place })
+    }
+
+    /// A mount would come along, and be emptied with the trash.
+    fn has_mount_inside(&self, place: &Place, name: &CString) -> bool {
+        let path = place.path.join(OsStr::from_bytes(name.to_bytes()));
+        lock(&self.mounts).has_point_in(&path)
+    }
+
+    /// Takes a name in the folder and moves the entry there.
+    fn put(&self, entry: &Entry<'_>, folder: &Arc<Folder>, job: &Job) -> Result<()> {
+        let original = entry.place.path.join(OsStr::from_bytes(entry.name.to_bytes()));
+        let Some(recorded) = folder.recorded(&original) else {
+            return Err(Error::new(Action::Trash, entry.path, io::Error::from_raw_os_error(libc::EXDEV)));
+        };
+        let text = crate::trash::info_text(recorded, clock::now());
+        let named = |error: Error| Error { path: entry.path.to_owned(), target: Some(error.path), ..error };
+        let mut claimed = claim(folder, &entry.name, &text, 1, &job.journal).map_err(named)?;
+        self.touch(entry, job);
+        loop {
+            match steps::rename(&entry.dir, &entry.name, &folder.files, &claimed.name, entry.stat.id) {
+                Ok(()) => {
+                    self.finish(entry, folder, claimed, job);
+                    return Ok(());
+                }
+                // A thing without an info file came between.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    claimed = claimed.next(folder, &entry.name, &text, &job.journal).map_err(named)?;
+                }
+                Err(error) => {
+                    // Where it is unknown what became of it, the info file is what can tell.
+                    if !Stat::at(&*folder.files, &claimed.name).is_ok_and(|stat| stat.id == entry.stat.id) {
+                        claimed.give_up(folder);
+                    }
+                    return Err(Error::new(Action::Trash, entry.path, error).with_target(&folder.path));
+                }
+            }
+        }
+    }
+
+    /// Records when the entry's directory was changed last, so that an undo leaves it so.
+    fn touch(&self, entry: &Entry<'_>, job: &Job) {
+        if !entry.place.is_touched.swap(true, Relaxed) {
+            let dir = job.journal.dir(&*entry.dir, &entry.place.path);
+            job.journal.did(&Step::Touched { dir, modified: entry.place.modified });
+        }
+    }
+
+    /// Records what was done, so that it can be told and undone.
+    fn finish(&self, entry: &Entry<'_>, folder: &Arc<Folder>, claimed: Claim, job: &Job) {
+        let journal = &job.journal;
+        let (files, info) = claimed.dirs(folder, journal);
+        let from = Location { dir: journal.dir(&*entry.dir, &entry.place.path), name: entry.name.clone() };
+        let to = Location { dir: files, name: claimed.name.clone() };
+        journal.did(&Step::Created {
+            at: Location { dir: info, name: claimed.info_name() },
+            identity: Identity::from(&claimed.info),
+        });
+        journal.did(&Step::Moved { from, to, identity: Identity::from(&entry.stat) });
+        job.moved(entry.path.to_owned(), folder.info_path(&claimed.name));
+        if entry.stat.is_dir() {
+            lock(&self.directories).push(NewDirectory {
+                folder: Arc::clone(folder),
+                name: claimed.name,
+                info: claimed.info,
+            });
+        }
+    }
+}
+
+/// Whether another folder may do better: this one is read-only, or not really on the entry's file system.
+fn is_of_the_folder(error: &Error) -> bool {
+    let is_claim = error.action != Action::Trash;
+    match error.source.raw_os_error() {
+        Some(libc::EXDEV) => true,
+        Some(libc::EROFS | libc::EACCES | libc::EPERM) => is_claim,
+        _ => false,
+    }
+}

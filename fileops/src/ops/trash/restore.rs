@@ -1,0 +1,340 @@
+//! Taking things out of the trash again, to where they were. Parents that are gone are made; nothing is replaced.
+
+use super::list::{Trashed, list_above};
+use super::{drop_sizes, put_info_away, remember, report};
+use crate::conflict::{OnConflict, numbered};
+use crate::control::lock;
+use crate::engine::{Visit, Workers};
+use crate::error::{Action, During, Error, Refusal, Result};
+use crate::journal::{Identity, Location, Step};
+use crate::operation::{Job, OnShortage, Operation, Running};
+use crate::ops::each::{self, Acting};
+use crate::ops::steps;
+use crate::pool::Pool;
+use crate::progress::{Counters, add};
+use crate::report::Report;
+use crate::sys::name;
+use crate::sys::open::Follow;
+use crate::sys::stat::Stat;
+use crate::trash::{Damage, Folder, TrashItem};
+use rustix::fs::FileType;
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long mounts that do not answer are waited for, where an item is named by its original path.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Takes items out of the trash, to where they were: as they were listed, by their ids, or by their original paths (of several
+/// the one trashed last).
+///
+/// Directories on the way that are gone are made. A symbolic link on the way is not followed: the item stays in the trash then.
+///
+/// ```no_run
+/// use fileops::Trashed;
+/// # fileops::block_on(async {
+/// fileops::restore([Trashed::Original("/home/me/old".into())]).await.into_result()?;
+/// # Ok::<_, fileops::Incomplete>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The [`Report`] names every item that stays in the trash; one that is damaged fails with [`Refusal::Damaged`].
+pub fn restore<I: Into<Trashed>>(items: impl IntoIterator<Item = I>) -> Restore {
+    let items = items.into_iter().map(Into::into).collect();
+    Restore { items, on_conflict: OnConflict::default(), pool: None }
+}
+
+/// Something to take out of the trash that was not started yet; see [`restore`].
+#[must_use = "nothing is restored until it is started or awaited"]
+pub struct Restore {
+    items: Vec<Trashed>,
+    on_conflict: OnConflict,
+    pool: Option<Pool>,
+}
+
+impl Restore {
+    /// What to do where something else has the item's old name; default [`OnConflict::Fail`]. Skip and Rename are obeyed;
+    /// nothing is ever replaced by an old file, so everything else fails too. A directory that is there is not merged with.
+    pub fn on_conflict(mut self, rule: OnConflict) -> Restore {
+        self.on_conflict = rule;
+        self
+    }
+
+    /// Uses the threads of this pool, instead of the global one.
+    pub fn pool(mut self, pool: &Pool) -> Restore {
+        self.pool = Some(pool.clone());
+        self
+    }
+
+    /// Starts, and gives the handle.
+    pub fn start(self) -> Operation {
+        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
+        let (items, on_conflict) = (self.items, self.on_conflict);
+        Operation::start(&pool.clone(), Job::new("restore", OnShortage::Warn), move |job| {
+            let items = resolve(items, &job, &pool);
+            let restoring = Restoring { items, on_conflict, folders: Mutex::default() };
+            // One at a time: of two that had one name the first that was asked for gets it.
+            let over = each::run(restoring, &job, &pool, Workers::Fixed(1));
+            if let Some(restoring) = &over {
+                drop_sizes(&lock(&restoring.folders), &job);
+            }
+            report(&job, &pool, over.is_some())
+        })
+    }
+}
+
+impl IntoFuture for Restore {
+    type Output = Report;
+    type IntoFuture = Running;
+
+    fn into_future(self) -> Running {
+        Running::new(self.start())
+    }
+}
+
+/// Finds the items that are named by where they were.
+pub(super) fn resolve(named: Vec<Trashed>, job: &Job, pool: &Pool) -> Vec<Wanted> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let originals: Vec<_> = named.iter().filter_map(Trashed::original).map(absolute).collect();
+    let mut listing = if originals.is_empty() { Default::default() } else { list_above(&originals, pool, PATIENCE) };
+    let mut wanted = Vec::new();
+    for item in named {
+        match item {
+            Trashed::Item(item) => wanted.push(Wanted::Item(item)),
+            Trashed::Id(id) => wanted.push(Wanted::Id(id)),
+            Trashed::Original(path) => {
+                let absolute = absolute(&path);
+                // Each of several is taken once, the last first.
+                match listing.items.iter().position(|item| item.original.as_ref() == Some(&absolute)) {
+                    Some(at) => wanted.push(Wanted::Item(Box::new(listing.items.remove(at)))),
+                    None => {
+                        job.fail(Error::new(Action::Restore, path, io::Error::from_raw_os_error(libc::ENOENT)));
+                        listing.failures.drain(..).for_each(|error| job.fail(error));
+                    }
+                }
+            }
+        }
+    }
+    wanted
+}
+
+/// An item that is known, or is still to be looked at.
+pub(super) enum Wanted {
+    Item(Box<TrashItem>),
+    Id(PathBuf),
+}
+
+impl Wanted {
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Wanted::Item(item) => &item.id,
+            Wanted::Id(id) => id,
+        }
+    }
+
+    /// The item. One that was listed must be there still, and be the same.
+    pub(super) fn item(&self) -> io::Result<TrashItem> {
+        match self {
+            Wanted::Id(id) => TrashItem::at(id),
+            Wanted::Item(item) => {
+                let now = TrashItem::read(&item.folder, &item.name)?;
+                if now.is_same(item) { Ok(now) } else { Err(Refusal::TargetChanged.into()) }
+            }
+        }
+    }
+}
+
+struct Restoring {
+    items: Vec<Wanted>,
+    on_conflict: OnConflict,
+    /// Those that directories were taken out of.
+    folders: Mutex<Vec<Arc<Folder>>>,
+}
+
+impl Acting for Restoring {
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    fn path(&self, index: usize) -> PathBuf {
+        self.items[index].path().to_owned()
+    }
+
+    fn act(&self, job: &Job, counters: &Counters, index: usize) -> Visit {
+        let item = self.items[index].item().during(Action::Restore, || self.items[index].path())?;
+        let (Some(stat), Some(original)) = (item.file, &item.original) else {
+            let error = match item.damage {
+                Some(Damage::NoFile) => io::Error::from_raw_os_error(libc::ENOENT),
+                _ => Refusal::Damaged.into(),
+            };
+            return Err(Error::new(Action::Restore, &item.id, error).into());
+        };
+        let failed = |error| Error::new(Action::Restore, &item.id, error).with_target(original);
+        let mut way = Way::open(&item, original, job).map_err(failed)?;
+        match self.place(&item, &stat, &way) {
+            Ok(Some(name)) => self.finish(job, counters, &item, &stat, &way, name)?,
+            Ok(None) => {
+                way.give_up();
+                add(&counters.passed, 1);
+                job.skip(item.id.clone(), original.clone());
+            }
+            Err(error) => {
+                way.give_up();
+                return Err(failed(error).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Restoring {
+    /// Moves the item to its old name, or to one beside it; gives the name, or nothing if it is to be skipped.
+    fn place(&self, item: &TrashItem, stat: &Stat, way: &Way) -> io::Result<Option<CString>> {
+        let mut name = way.name.clone();
+        let mut number = 1;
+        loop {
+            match steps::rename(&item.folder.files, &item.name, &way.dir, &name, stat.id) {
+                Ok(()) => return Ok(Some(name)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.on_conflict {
+                    OnConflict::Skip => return Ok(None),
+                    OnConflict::Rename => {
+                        number += 1;
+                        name = numbered(&way.name, number);
+                    }
+                    _ => return Err(Refusal::Exists.into()),
+                },
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn finish(
+        &self,
+        job: &Job,
+        counters: &Counters,
+        item: &TrashItem,
+        stat: &Stat,
+        way: &Way,
+        name: CString,
+    ) -> Result<()> {
+        let original = item.original.as_deref().unwrap_or(&item.id);
+        let target = original.with_file_name(OsStr::from_bytes(name.to_bytes()));
+        let journal = &job.journal;
+        for made in &way.made {
+            let at = Location { dir: journal.dir(&made.dir, &made.path), name: made.name.clone() };
+            journal.did(&Step::Created { at, identity: Identity::from(&made.stat) });
+        }
+        let from = Location {
+            dir: journal.dir(&*item.folder.files, &item.folder.path.join("files")),
+            name: item.name.clone(),
+        };
+        let to = Location { dir: journal.dir(&way.dir, original.parent().unwrap_or(original)), name };
+        journal.did(&Step::Moved { from, to, identity: Identity::from(stat) });
+        job.moved(item.id.clone(), target);
+        each::count(counters, stat.kind());
+        if stat.is_dir() {
+            remember(&mut lock(&self.folders), &item.folder);
+        }
+        put_info_away(item, job).during(Action::Remove, || &item.id)
+    }
+}
+
+/// The directory that something goes back to, reached without following a link.
+struct Way {
+    dir: OwnedFd,
+    name: CString,
+    made: Vec<Made>,
+}
+
+/// A directory that was made on the way.
+struct Made {
+    dir: OwnedFd,
+    path: PathBuf,
+    name: CString,
+    stat: Stat,
+}
+
+impl Way {
+    fn open(item: &TrashItem, original: &Path, job: &Job) -> io::Result<Way> {
+        let (mut dir, rest) = item.folder.way_to(original)?;
+        let mut path = original.to_owned();
+        for _ in rest.components() {
+            path.pop();
+        }
+        let mut names = Vec::new();
+        for part in rest.components() {
+            names.push(CString::new(part.as_os_str().as_bytes())?);
+        }
+        let name = names.pop().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        let mut made = Vec::new();
+        for part in names {
+            let next = match enter(&dir, &part) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    touch(&dir, &path, &made, job);
+                    make(&dir, &part, &path, &mut made)
+                }
+                entered => entered,
+            };
+            match next {
+                Ok(next) => dir = next,
+                Err(error) => {
+                    remove(&made);
+                    return Err(error);
+                }
+            }
+            path.push(OsStr::from_bytes(part.to_bytes()));
+        }
+        touch(&dir, &path, &made, job);
+        Ok(Way { dir, name, made })
+    }
+
+    /// Removes the directories that were made, as far as nobody uses them.
+    fn give_up(&mut self) {
+        remove(&self.made);
+        self.made.clear();
+    }
+}
+
+/// Records when the first directory in which something is made was changed last, so that an undo leaves it so.
+fn touch(dir: &OwnedFd, path: &Path, made: &[Made], job: &Job) {
+    if made.is_empty() {
+        if let Ok(stat) = Stat::of(dir) {
+            job.journal.did(&Step::Touched { dir: job.journal.dir(dir, path), modified: stat.modified });
+        }
+    }
+}
+
+fn remove(made: &[Made]) {
+    for made in made.iter().rev() {
+        let _ = name::rmdir(&made.dir, &made.name);
+    }
+}
+
+/// Opens a directory as a handle: it may be one that can be entered and not listed.
+fn enter(dir: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+    let next = name::handle(dir, name, Follow::No)?;
+    match Stat::of(&next)?.kind() {
+        FileType::Directory => Ok(next),
+        FileType::Symlink => Err(io::Error::from_raw_os_error(libc::ELOOP)),
+        _ => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+    }
+}
+
+fn make(dir: &OwnedFd, name: &CStr, path: &Path, made: &mut Vec<Made>) -> io::Result<OwnedFd> {
+    match name::mkdir(dir, name, 0o777) {
+        // Somebody else was faster, and it is theirs.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return enter(dir, name),
+        answer => answer?,
+    }
+    let next = enter(dir, name)?;
+    let stat = Stat::of(&next)?;
+    let above = name::handle(dir, c".", Follow::No)?;
+    made.push(Made { dir: above, path: path.to_owned(), name: name.to_owned(), stat });
+    Ok(next)
+}
