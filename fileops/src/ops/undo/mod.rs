@@ -107,7 +107,7 @@ impl IntoFuture for Undo {
 }
 
 fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
-    let mut held = if is_redo { undo_of(id)? } else { hold(id)? };
+    let mut held = if is_redo { undo_of(id)? } else { hold(id, Action::Undo)? };
     let told = |path: &Path| Error::new(Action::Undo, path, std::io::ErrorKind::InvalidData);
     if held.journal.ended.is_none() {
         settle(&mut held).during(Action::Journal, PathBuf::new)?;
@@ -163,11 +163,11 @@ pub(crate) fn finish(job: &Job, pool: &Pool, is_clean: bool, is_cancelled: bool)
 }
 
 /// The journal of an operation, wherever it is.
-fn hold(id: &str) -> Result<Held> {
+pub(crate) fn hold(id: &str, action: Action) -> Result<Held> {
     let path = journal::find(id).during(Action::Journal, PathBuf::new)?;
-    let path = path.ok_or_else(|| Error::new(Action::Undo, id, std::io::ErrorKind::NotFound))?;
+    let path = path.ok_or_else(|| Error::new(action, id, std::io::ErrorKind::NotFound))?;
     let held = journal::hold(&path).during(Action::Journal, || &path)?;
-    held.ok_or_else(|| Error::new(Action::Undo, id, std::io::ErrorKind::ResourceBusy))
+    held.ok_or_else(|| Error::new(action, id, std::io::ErrorKind::ResourceBusy))
 }
 
 /// The journal of the newest undo of an operation.
@@ -175,7 +175,7 @@ fn undo_of(id: &str) -> Result<Held> {
     let past = journal::history().during(Action::Journal, PathBuf::new)?;
     let undo = past.into_iter().rev().find(|past| past.undoes.as_deref() == Some(id) && past.has_changes());
     let undo = undo.ok_or_else(|| Error::new(Action::Redo, id, std::io::ErrorKind::NotFound))?;
-    hold(&undo.id)
+    hold(&undo.id, Action::Redo)
 }
 
 /// After a redo there are three journals of what is one operation to its user: the newest has everything.
@@ -190,6 +190,7 @@ fn settle_history(held: &Held, is_redo: bool) -> std::io::Result<()> {
             }
             held.forget()
         }
+        _ if is_interrupted && held.journal.steps.is_empty() => held.forget(),
         _ if is_interrupted => held.archive(),
         _ => Ok(()),
     }
