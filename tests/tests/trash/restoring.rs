@@ -40,16 +40,15 @@ fn an_item_comes_back_as_it_was() {
 #[test]
 fn of_several_of_one_path_the_last_comes_back_first() {
     alone!();
-    let tree = Tree::new("a=first");
-    complete(put(&[&tree.path("a")]));
+    let tree = Tree::new("");
     // In one second, mostly.
-    make(tree.root(), "a=second");
-    complete(put(&[&tree.path("a")]));
-    let both = [Trashed::Original(tree.path("a")), Trashed::Original(tree.path("a"))];
-    let report = fileops::block_on(async { fileops::restore(both).on_conflict(OnConflict::Rename).await });
-    complete(report);
-    assert_eq!(fs::read_to_string(tree.path("a")).expect("read"), "second");
-    assert_eq!(fs::read_to_string(tree.path("a (2)")).expect("read"), "first");
+    for content in ["first", "second", "third"] {
+        fs::write(tree.path("a"), content).expect("made");
+        complete(put(&[&tree.path("a")]));
+    }
+    let all = [(); 3].map(|()| Trashed::Original(tree.path("a")));
+    complete(fileops::block_on(async { fileops::restore(all).on_conflict(OnConflict::Rename).await }));
+    tree.assert("a=third a\\s(2)=second a\\s(3)=first");
 }
 
 #[test]
