@@ -67,6 +67,7 @@
 //! | verb | |
 //! |---|---|
 //! | [`copy`], [`copy_as`] | trees with everything that belongs to them; never half-written under a final name |
+//! | [`move_to`], [`move_as`] | by renaming; across mounts by a durable copy, whose source goes last |
 //! | [`delete`] | for good: no link is followed, no mount point crossed unless asked |
 //! | [`trash`], [`restore`] | into the trash of the freedesktop specification, on every mount, and back |
 //! | [`trash_list`], [`trash_delete`], [`empty_trash`] | what is in it, and away with it |
@@ -106,6 +107,7 @@ pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resu
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Leftover, forget, leftovers, search};
+pub use ops::relocate::{Move, move_as, move_to};
 pub use ops::trash::{
     EmptyTrash, Listing, Restore, Trash, TrashDelete, TrashList, TrashListing, Trashed, empty_trash, restore, trash,
     trash_delete, trash_list,

@@ -54,6 +54,9 @@ impl Copying {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Spot::New(wanted))),
             old => old.during(Action::Stat, path)?,
         };
+        if self.moving.is_some() && old.id == stat.id {
+            return Err(self.refusal(entry, &wanted, Refusal::SameFile));
+        }
         let replaces = match self.ruling(worker, entry, &old) {
             Ruling::Do(Resolution::Skip) => false,
             Ruling::Do(Resolution::KeepBoth) => {
@@ -166,11 +169,12 @@ impl Copying {
         let source = entry.dir.path_of(End::Source, entry.name);
         add(&worker.counters.passed, 1);
         worker.job().skip(source, entry.dir.path_of(End::Target, wanted));
+        entry.dir.data.old.keep();
         Ok(())
     }
 
     pub(super) fn refusal(&self, entry: &Entry<'_, Self>, wanted: &CStr, refusal: Refusal) -> Stop {
-        let error = Error::new(Action::Copy, entry.dir.path_of(End::Source, entry.name), refusal);
+        let error = Error::new(self.action(), entry.dir.path_of(End::Source, entry.name), refusal);
         error.with_target(entry.dir.path_of(End::Target, wanted)).into()
     }
 
