@@ -24,7 +24,7 @@ mod spot;
 mod verify;
 mod visitor;
 
-pub(crate) use asked::asked;
+pub(super) use asked::parse;
 pub use resume::Resume;
 pub use settling::Durability;
 pub use verify::Verify;
@@ -228,7 +228,10 @@ impl Default for Options {
 
 impl Copy {
     fn new(sources: Vec<PathBuf>, destination: Destination) -> Copy {
-        let options = Options::default();
+        Copy::with(sources, destination, Options::default())
+    }
+
+    pub(super) fn with(sources: Vec<PathBuf>, destination: Destination, options: Options) -> Copy {
         Copy { sources, destination, options, pool: None }
     }
 
