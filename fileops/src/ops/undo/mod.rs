@@ -204,7 +204,11 @@ fn untouched_since(held: &Held) -> Vec<(Dir, Time)> {
         Step::Touched { dir, modified } if seen.insert(dir.path.clone()) => Some((dir.clone(), *modified)),
         _ => None,
     });
-    let is_untouched = |dir: &Dir| steps::open_dir(dir).and_then(Stat::of).is_ok_and(|stat| stat.modified <= end);
+    let is_untouched = |dir: &Dir| match steps::open_dir(dir).and_then(Stat::of) {
+        Ok(stat) => stat.modified <= end,
+        // The operation took it away, and it is about to come back.
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
     touched.filter(|(dir, _)| is_untouched(dir)).collect()
 }
 
