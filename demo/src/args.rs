@@ -373,9 +373,20 @@ pub(crate) struct RecoverArgs {
     /// Remove what is found, if it is fileops' own
     #[arg(long)]
     pub(crate) remove: bool,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Go on with the operations where they were interrupted
+    #[arg(long, conflicts_with = "remove")]
+    pub(crate) resume: bool,
+    /// Remove what the operations left, and undo what they had finished
+    #[arg(long, conflicts_with_all = ["remove", "resume"])]
+    pub(crate) roll_back: bool,
+    /// Forget the operations: what they left stays where it is
+    #[arg(long, conflicts_with_all = ["remove", "resume", "roll_back"])]
+    pub(crate) forget: bool,
+    /// Only the operation of this ID, as listed; can be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Vec<String>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
 }
 
 /// What all operations take.

@@ -280,6 +280,10 @@ pub(crate) fn empty_needs_yes() -> &'static str {
     "fileops: emptying the trash cannot be undone: say --yes, or be asked on a terminal"
 }
 
+pub(crate) fn cannot_resume(id: &str) -> String {
+    format!("fileops: no record tells what operation {} was asked for", Shown(Path::new(id)))
+}
+
 pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {
     match id {
         Some(id) => format!("fileops: no operation {} is known", Shown(Path::new(id))),

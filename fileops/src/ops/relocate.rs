@@ -7,10 +7,11 @@ use crate::engine::Workers;
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
 use crate::question::OnError;
-use crate::report::Report;
+use crate::report::{Outcome, Report};
 use crate::schedule::{Effort, Uses};
 use crate::sys::mount;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Moves files and trees into a directory that exists, each under its own name.
 ///
@@ -150,6 +151,15 @@ impl Move {
             copy::run(sources, destination, options, &job, &pool)
         })
     }
+}
+
+/// Moves one entry to a name that must be free, as a part of another operation, in whose journal it stands. `false` if it
+/// could not be moved as a whole: the job has the failures then.
+pub(super) fn within(source: PathBuf, name: PathBuf, job: &Arc<Job>, pool: &Pool) -> bool {
+    let Move { sources, destination, options, .. } = move_as(source, name);
+    let before = job.failure_count();
+    let (outcome, is_clean) = copy::transfer(sources, destination, options, job, pool);
+    outcome == Outcome::Done && is_clean && job.failure_count() == before
 }
 
 impl IntoFuture for Move {

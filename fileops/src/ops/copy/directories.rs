@@ -168,7 +168,7 @@ impl Copying {
         let opened = worker.open(|| open::dir(&**target, staged.name(), Follow::No));
         let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
         let (file, stat) = opened.map_err(|error| give_up(error, Action::Open))?;
-        if stat.uid != self.user && entry.dir.data.route().target.syncs_at_once() {
+        if stat.uid != self.user && entry.dir.data.route().target.has_owners() {
             // Swapped by somebody who may write here too, between the making and the opening.
             return Err(Error::new(Action::CreateDir, path(), Refusal::TargetChanged).into());
         }
@@ -240,6 +240,10 @@ impl Copying {
                 None => self.finish_stage(worker, dir, staged, mode)?,
             },
             _ => {
+                if mode & 0o500 != 0o500 && !self.may_give_away {
+                    // What is in it could not be opened any more, to be compared.
+                    self.settle_files(worker)?;
+                }
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
                     self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
                 }
@@ -308,6 +312,7 @@ impl Copying {
         mode: u32,
     ) -> Visit {
         // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
+        self.settle_files(worker)?;
         let kept = self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode));
         if matches!(kept, Err(Stop::Cancelled)) {
             return kept;

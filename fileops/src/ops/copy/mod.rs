@@ -317,6 +317,7 @@ impl Copy {
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::with_rules("copy", options.on_shortage, options.on_error);
         job.bandwidth.set(options.bandwidth);
+        job.meter.device.is_counted.store(options.durability == Some(Durability::Device), Relaxed);
         let target = destination.path().to_owned();
         let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
@@ -387,12 +388,29 @@ pub(super) fn run(
     job: &Arc<Job>,
     pool: &Pool,
 ) -> Report {
-    let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
     if options.undoable == Undoable::No {
         job.journal.keep_no_steps();
     }
-    let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
     job.journal.asked(&asked::words(&sources, &destination, &options));
+    let (outcome, is_clean) = transfer(sources, destination, options, job, pool);
+    undo::finish(job, pool, is_clean, outcome == Outcome::Cancelled);
+    if let Some(error) = job.journal.take_error() {
+        job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
+    }
+    job.report(outcome)
+}
+
+/// The work itself, also as a part of another operation: the job's journal goes on. Gives whether it was cancelled, and
+/// whether nothing unfinished is left.
+pub(super) fn transfer(
+    sources: Vec<PathBuf>,
+    destination: Destination,
+    options: Options,
+    job: &Arc<Job>,
+    pool: &Pool,
+) -> (Outcome, bool) {
+    let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
+    let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
     let copying = Copying::new(sources.clone(), destination, options, job);
     let needs_no_room = copying.moving.as_ref().map(|moving| Arc::clone(&moving.has_renamed));
     let scan = Scan::start((sources, follow), &copying.target, needs_no_room, job, pool);
@@ -406,11 +424,7 @@ pub(super) fn run(
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
     }
-    undo::finish(job, pool, is_over && left.is_empty(), outcome == Outcome::Cancelled);
-    if let Some(error) = job.journal.take_error() {
-        job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
-    }
-    job.report(outcome)
+    (outcome, is_over && left.is_empty())
 }
 
 /// Waits until everything is on the device, and compared, that shall be. On a thread of its own, since that can take long;

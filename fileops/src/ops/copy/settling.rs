@@ -291,23 +291,28 @@ impl Copying {
         }
     }
 
-    /// Everything below a stage is settled and on the device: it may get its name.
-    pub(super) fn settle_stage(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
-        if !self.is_durable() && !self.is_verifying() {
-            return Ok(());
-        }
-        let job = worker.job();
-        self.settle_waiting(job, &|node| worker.descriptor(node, End::Target));
-        job.control.wait(For::Change, None, || (self.waiting.under_way.load(Ordering::Acquire) == 0).then_some(()))?;
-        if self.is_durable() {
-            if !dir.data.route().target.syncs_at_once() {
-                return self.sync_fresh(worker, dir);
-            }
-            let path = || dir.path(End::Target);
-            let file = worker.descriptor(dir, End::Target).during(Action::Open, path)?;
-            self.sync_all(dir.data.route().target_device, &file).during(Action::Sync, path)?;
+    /// Waits until no file is left to be settled, nor with others.
+    pub(super) fn settle_files(&self, worker: &Worker<Self>) -> Visit {
+        if self.is_durable() || self.is_verifying() {
+            let job = worker.job();
+            self.settle_waiting(job, &|node| worker.descriptor(node, End::Target));
+            let is_over = || (self.waiting.under_way.load(Ordering::Acquire) == 0).then_some(());
+            job.control.wait(For::Change, None, is_over)?;
         }
         Ok(())
+    }
+
+    /// A stage whose files are settled may get its name when all else in it is on the device too.
+    pub(super) fn settle_stage(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        if !self.is_durable() {
+            return Ok(());
+        }
+        if !dir.data.route().target.syncs_at_once() {
+            return self.sync_fresh(worker, dir);
+        }
+        let path = || dir.path(End::Target);
+        let file = worker.descriptor(dir, End::Target).during(Action::Open, path)?;
+        Ok(self.sync_all(dir.data.route().target_device, &file).during(Action::Sync, path)?)
     }
 
     /// A new directory is done, on a file system where each has to be made durable by itself.

@@ -44,7 +44,7 @@ fn was_made(step: &Step, journal: &Written) -> io::Result<bool> {
         Step::Moved { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
         Step::Carried { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
         Step::Replaced { at, new, kept, old } => replaced(at, new, kept, old, &journal.stages),
-        Step::Sealed { .. } | Step::Touched { .. } => Ok(true),
+        Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => Ok(true),
     }
 }
 
