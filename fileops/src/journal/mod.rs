@@ -195,9 +195,9 @@ impl Journal {
         self.write(&[b"not", pending.0.to_string().as_bytes()]);
     }
 
-    /// Records that this operation undoes another one.
-    pub(crate) fn undoes(&self, id: &str) {
-        self.write(&[b"undoes", id.as_bytes()]);
+    /// Records that this operation undoes another one; `verb` is what that, or what it undid itself, was.
+    pub(crate) fn undoes(&self, id: &str, verb: &str) {
+        self.write(&[b"undoes", id.as_bytes(), verb.as_bytes()]);
     }
 
     /// Whether there is something to undo, so far or in the end.
@@ -223,14 +223,6 @@ impl Journal {
         let State::Open(open) = &*lock(&self.state) else { return Vec::new() };
         let dir = |step: &Step| if let Step::Touched { dir, .. } = step { Some(dir.clone()) } else { None };
         open.touched.iter().filter_map(dir).collect()
-    }
-
-    /// Waits until the records are on their device.
-    pub(crate) fn sync(&self) {
-        if let State::Open(open) = &mut *lock(&self.state) {
-            let synced = open.flush().and_then(|()| open.file.sync_data());
-            self.failed(synced);
-        }
     }
 
     /// Ends the journal: it goes if it has nothing left to say, to the history if there is something to undo, and stays for

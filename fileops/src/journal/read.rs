@@ -41,6 +41,8 @@ pub(crate) struct Written {
     pub(crate) asked: Vec<Vec<u8>>,
     /// Which operation this one undoes.
     pub(crate) undoes: Option<String>,
+    /// What was undone or redone, in the end: "copy".
+    pub(crate) original: Option<String>,
     /// When the last record was written, for one that did not come to its end.
     pub(crate) written: Duration,
 }
@@ -220,7 +222,10 @@ fn parse(bytes: &[u8]) -> Option<Written> {
             }
             (b"asked", _) => parsed.asked = rest.to_vec(),
             (b"gone", Some(at)) => parsed.stages.retain(|stage| stage.number != at),
-            (b"undoes", _) => parsed.undoes = rest.first().map(|id| String::from_utf8_lossy(id).into_owned()),
+            (b"undoes", _) => {
+                let text = |field: &Vec<u8>| String::from_utf8_lossy(field).into_owned();
+                (parsed.undoes, parsed.original) = (rest.first().map(text), rest.get(1).map(text));
+            }
             (b"end", _) => {
                 let time = rest.get(1).and_then(|field| number(field)).map_or(Duration::ZERO, Duration::from_nanos);
                 parsed.ended = Some((rest.first().is_some_and(|outcome| outcome == b"cancelled"), time));

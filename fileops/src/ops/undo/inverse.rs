@@ -4,7 +4,7 @@ use super::{changed, unchanged};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Dir, Identity, Location, Step, Written};
 use crate::operation::Job;
-use crate::ops::{remove, steps};
+use crate::ops::{relocate, remove, steps};
 use crate::pool::Pool;
 use crate::report::NoteKind;
 use crate::sys::stat::{Id, Stat, Time};
@@ -30,6 +30,8 @@ pub(super) struct Inverse<'a> {
     touched: HashMap<Arc<Path>, Time>,
     /// Trees that have their names again.
     trees: Vec<(Location, Id)>,
+    /// Where files with several names went when the first of them was moved back across.
+    names: HashMap<Id, Location>,
 }
 
 impl<'a> Inverse<'a> {
@@ -40,8 +42,8 @@ impl<'a> Inverse<'a> {
         });
         let end = journal.ended.map_or(journal.written, |(_, end)| end);
         let otherwise = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
-        let (dirs, touched, trees) = Default::default();
-        Inverse { job, pool, sealed: sealed.collect(), otherwise, dirs, touched, trees }
+        let (dirs, touched, trees, names) = Default::default();
+        Inverse { job, pool, sealed: sealed.collect(), otherwise, dirs, touched, trees, names }
     }
 
     pub(super) fn of(&mut self, step: &Step) -> Result<()> {
@@ -212,8 +214,48 @@ impl<'a> Inverse<'a> {
         renamed.map_err(|error| Error::new(Action::Rename, to.path(), error).with_target(from.path()))
     }
 
-    fn carried(&mut self, _from: &Location, to: &Location, _identity: &Identity) -> Result<()> {
-        Err(Error::new(Action::Undo, to.path(), io::ErrorKind::Unsupported))
+    /// It is moved back across, by the same means: a durable copy whose source goes last. Its steps stand in this journal too.
+    fn carried(&mut self, from: &Location, to: &Location, identity: &Identity) -> Result<()> {
+        let (home, away) = (self.open(from)?, self.open(to)?);
+        let stat = match Stat::at(&*away, &to.name) {
+            // An undo that was interrupted had moved it, and did not come to say so.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && Stat::at(&*home, &from.name).is_ok() => {
+                return Ok(());
+            }
+            stat => stat.during(Action::Stat, || to.path())?,
+        };
+        if !identity.is_same(&stat, &to.dir.file_system) {
+            return Err(changed(to.path()));
+        }
+        self.touches(from, &home)?;
+        self.touches(to, &away)?;
+        if let Some(first) = self.names.get(&stat.id).cloned() {
+            return self.carried_name(from, &home, to, &away, &first);
+        }
+        if !relocate::within(to.path(), from.path(), self.job, self.pool) {
+            return Err(Error::new(Action::Undo, from.path(), Refusal::InPart));
+        }
+        if stat.links > 1 && !stat.is_dir() {
+            self.names.insert(stat.id, from.clone());
+        }
+        Ok(())
+    }
+
+    /// Another name of a file that was moved back before.
+    fn carried_name(
+        &mut self,
+        from: &Location,
+        home: &OwnedFd,
+        to: &Location,
+        away: &OwnedFd,
+        first: &Location,
+    ) -> Result<()> {
+        let beside = self.open(first)?;
+        let stat = Stat::at(&*beside, &first.name).during(Action::Stat, || first.path())?;
+        let step = Step::Carried { from: to.clone(), to: from.clone(), identity: Identity::from(&stat) };
+        let pending = self.job.journal.intend(&step);
+        let linked = name::link(&*beside, &first.name, home, &from.name).and_then(|()| name::unlink(away, &to.name));
+        steps::settle(self.job, pending, linked).during(Action::Link, || from.path())
     }
 
     /// Whether an undo that was interrupted brought something back, and did not come to say so.

@@ -135,7 +135,8 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
             last
         })?;
     }
-    job.journal.undoes(&held.journal.id);
+    let verb = held.journal.original.clone().unwrap_or_else(|| held.journal.verb.clone());
+    job.journal.undoes(&held.journal.id, &verb);
     let left: Vec<_> =
         held.journal.steps.iter().filter(|begun| begun.step.is_change() && !begun.is_inverted).cloned().collect();
     job.meter.totals.entries.fetch_add(left.len() as u64, Relaxed);
