@@ -138,6 +138,21 @@ fn a_directory_that_comes_late_leaves_the_times_above_it() {
 }
 
 #[test]
+fn a_name_whose_link_failed_is_linked_after_all() {
+    require_fuse!();
+    let source = Tree::new("from/a=x from/b=>from/a from/c=>from/a");
+    let fs = FaultFs::new();
+    fs.add(Fault::new(Op::Link, Action::Errno(libc::EIO)).first(1));
+    let to = fs.path().join("to");
+    let operation = copy_as(source.path("from"), &to).on_error(OnError::Ask).jobs(1).start();
+    let questions = asked(&operation, 1);
+    operation.answer(questions[0].id, Resolution::Retry, Scope::This).unwrap();
+    let report = end(operation);
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!((inode(to.join("b")), inode(to.join("c"))), (inode(to.join("a")), inode(to.join("a"))));
+}
+
+#[test]
 fn what_is_skipped_is_named_and_the_rest_is_whole() {
     require_fuse!();
     let fs = damaged("from/a/good=g from/a/bad=x from/baddir/g=g", &["bad", "baddir"]);
