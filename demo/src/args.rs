@@ -4,6 +4,8 @@ use crate::rate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use fileops::{OnConflict, OnError};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -26,6 +28,27 @@ pub(crate) enum Command {
     /// ACLs and special files are kept. Nothing is ever half-written under its final name.
     #[command(after_help = EXIT_CODES)]
     Copy(CopyArgs),
+    /// Move files and trees: by renaming where that is possible, else by a copy that is on the device before its source goes
+    ///
+    /// What fails or is skipped stays where it is. Symbolic links are moved themselves. What is mounted below a path stays,
+    /// with the directories above it.
+    #[command(after_help = EXIT_CODES)]
+    Move(MoveArgs),
+    /// Give a file or directory another name in its directory; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Rename(RenameArgs),
+    /// Make empty files; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Create(PathsArgs),
+    /// Make directories; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Mkdir(PathsArgs),
+    /// Make a second name for a file, or a symbolic link; nothing is replaced
+    #[command(after_help = EXIT_CODES)]
+    Link(LinkArgs),
+    /// Copy files and trees beside themselves, as "name (copy)"
+    #[command(after_help = EXIT_CODES)]
+    Duplicate(PathsArgs),
     /// Delete files and trees for good: there is no undo
     ///
     /// Symbolic links are deleted themselves. What is mounted below a path stays, with the directories above it.
@@ -81,6 +104,39 @@ pub(crate) struct CopyArgs {
     /// DST is the name of the copy, even if it is a directory that exists (which is then merged with)
     #[arg(short = 'T', long)]
     pub(crate) no_target_directory: bool,
+    /// Copy what symbolic links point to
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// When cancelled, keep all files that are finished
+    #[arg(long)]
+    pub(crate) keep_finished: bool,
+    /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
+    #[arg(long)]
+    pub(crate) durable: bool,
+    /// Read each copy back past the cache, and compare it with what was read from the source
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Begin at the beginning, whatever an interrupted copy of the same left
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// What to move
+    #[arg(value_name = "SRC", required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// A directory that exists, to move into; or the new name
+    #[arg(value_name = "DST")]
+    pub(crate) destination: PathBuf,
+    /// DST is the new name, even if it is a directory that exists (which is then merged with)
+    #[arg(short = 'T', long)]
+    pub(crate) no_target_directory: bool,
+    /// Move what is mounted below the sources too
+    #[arg(long)]
+    pub(crate) cross_mounts: bool,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
@@ -97,27 +153,12 @@ pub(crate) struct TransferArgs {
     /// Try an entry that failed so many times more
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retry: u32,
-    /// Copy what symbolic links point to
-    #[arg(long)]
-    pub(crate) follow: bool,
     /// Change names that the target's file system does not allow
     #[arg(long)]
     pub(crate) portable_names: bool,
     /// Leave directories from read-only media read-only
     #[arg(long)]
     pub(crate) keep_read_only_dirs: bool,
-    /// When cancelled, keep all files that are finished
-    #[arg(long)]
-    pub(crate) keep_finished: bool,
-    /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
-    #[arg(long)]
-    pub(crate) durable: bool,
-    /// Read each copy back past the cache, and compare it with what was read from the source
-    #[arg(long)]
-    pub(crate) verify: bool,
-    /// Begin at the beginning, whatever an interrupted copy of the same left
-    #[arg(long)]
-    pub(crate) no_resume: bool,
     /// Move at most so many bytes of contents a second: 10M, 512K, 1.5G (a number alone is KiB, 0 is no limit)
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate::parse)]
     pub(crate) bwlimit: u64,
@@ -127,6 +168,48 @@ pub(crate) struct TransferArgs {
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+impl TransferArgs {
+    pub(crate) fn wants_summary(&self) -> bool {
+        self.verbose || (io::stderr().is_terminal() && !self.view.json)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenameArgs {
+    /// What to rename
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The new name, without a directory
+    #[arg(value_name = "NAME")]
+    pub(crate) name: OsString,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PathsArgs {
+    /// Which
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    /// A file that exists; with --symbolic the link's text
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: PathBuf,
+    /// The new name
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Make a symbolic link
+    #[arg(short, long)]
+    pub(crate) symbolic: bool,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -290,9 +373,20 @@ pub(crate) struct RecoverArgs {
     /// Remove what is found, if it is fileops' own
     #[arg(long)]
     pub(crate) remove: bool,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Go on with the operations where they were interrupted
+    #[arg(long, conflicts_with = "remove")]
+    pub(crate) resume: bool,
+    /// Remove what the operations left, and undo what they had finished
+    #[arg(long, conflicts_with_all = ["remove", "resume"])]
+    pub(crate) roll_back: bool,
+    /// Forget the operations: what they left stays where it is
+    #[arg(long, conflicts_with_all = ["remove", "resume", "roll_back"])]
+    pub(crate) forget: bool,
+    /// Only the operation of this ID, as listed; can be given several times
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Vec<String>,
+    #[command(flatten)]
+    pub(crate) view: ViewArgs,
 }
 
 /// What all operations take.

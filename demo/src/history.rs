@@ -39,7 +39,11 @@ fn line(past: &Past) -> String {
         steps => format!(" and {} more", text::count(steps as u64 - 1)),
     };
     let state = state(past.state);
-    let cancelled = if past.was_cancelled { "  (cancelled)" } else { "" };
+    let end = match (past.was_cancelled, past.was_interrupted) {
+        (true, _) => "  (cancelled)",
+        (_, true) => "  (interrupted)",
+        _ => "",
+    };
     let (id, verb, time, path) = (&past.id, &past.verb, text::moment(past.time), Shown(&past.path));
-    text::printable(&format!("{id}  {time}  {verb:<9}  {state:<13}  {path}{more}{cancelled}"))
+    text::printable(&format!("{id}  {time}  {verb:<9}  {state:<13}  {path}{more}{end}"))
 }

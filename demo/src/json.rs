@@ -219,6 +219,7 @@ fn verified(verified: &Verified) -> Value {
 pub(crate) fn leftover(leftover: &Leftover, state: &str) -> String {
     let mut object = members(json!({
         "state": state,
+        "id": leftover.operation,
         "verb": leftover.verb,
         "started": leftover.started,
         "ours": leftover.is_ours,
@@ -235,6 +236,7 @@ pub(crate) fn past(past: &Past, state: &str) -> String {
         "time": past.time,
         "steps": past.steps,
         "cancelled": past.was_cancelled,
+        "interrupted": past.was_interrupted,
         "state": state,
     }));
     add_path(&mut object, "path", Some(&past.path));

@@ -1,7 +1,7 @@
 //! `fileops`: the library's operations in a terminal.
 //!
-//! `args` says what may be typed. `copy`, `delete`, `trash`, `measure` and `recover` turn it into an operation, which `watch` follows: it
-//! draws the `bar`, asks what the operation asks (`questions`) or when the target is full (`shortage`), takes the
+//! `args` says what may be typed. `copy`, `relocate`, `delete` and the other commands turn it into an
+//! operation, which `watch` follows: it draws the `bar`, asks what the operation asks (`questions`) or when the target is full (`shortage`), takes the
 //! answers from `input`, and ends on a signal (`signals`). `outcome` tells how it
 //! ended, in the words of `messages` or as lines of `json`; `text` writes numbers and times for people, and `out` owns
 //! the two streams.
@@ -11,6 +11,7 @@ mod args;
 mod bar;
 mod copy;
 mod delete;
+mod destination;
 mod history;
 mod input;
 mod json;
@@ -22,8 +23,10 @@ mod pages;
 mod questions;
 mod rate;
 mod recover;
+mod relocate;
 mod shortage;
 mod signals;
+mod single;
 mod text;
 mod trash;
 mod undo;
@@ -47,6 +50,12 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Exit {
     match command {
         Command::Copy(args) => copy::run(args),
+        Command::Move(args) => relocate::run(args),
+        Command::Rename(args) => single::rename(args),
+        Command::Create(args) => single::create(args),
+        Command::Mkdir(args) => single::mkdir(args),
+        Command::Link(args) => single::link(args),
+        Command::Duplicate(args) => single::duplicate(args),
         Command::Delete(args) => delete::run(args),
         Command::Trash { command } => trash::run(command),
         Command::Undo(args) => undo::undo(&args),

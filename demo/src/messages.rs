@@ -229,6 +229,12 @@ pub(crate) fn summary(report: &Report) -> String {
     )
 }
 
+/// "12 entries moved in 4 ms", "12 entries moved in 2.10 s; 1.2 GiB copied". A tree that was renamed is one entry.
+pub(crate) fn moved(report: &Report) -> String {
+    let copied = if report.bytes == 0 { String::new() } else { format!("; {} copied", size(report.bytes)) };
+    format!("{} moved in {}{copied}", counted(report.entries, "entry", "entries"), duration(report.elapsed))
+}
+
 /// "; verified: 12 files (1.2 GiB) from the device, 3 files (17 B) read back".
 fn verified(verified: &Verified) -> String {
     let ways =
@@ -272,6 +278,10 @@ pub(crate) fn empty_question(items: usize) -> String {
 
 pub(crate) fn empty_needs_yes() -> &'static str {
     "fileops: emptying the trash cannot be undone: say --yes, or be asked on a terminal"
+}
+
+pub(crate) fn cannot_resume(id: &str) -> String {
+    format!("fileops: no record tells what operation {} was asked for", Shown(Path::new(id)))
 }
 
 pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {

@@ -1,17 +1,21 @@
 //! `fileops recover`.
 
 use crate::args::RecoverArgs;
+use crate::bar::Goal;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
+use crate::watch::Watch;
 use crate::{json, messages, text};
-use fileops::{Error, Leftover, Shown};
+use fileops::{Error, Leftover, Operation, Shown};
+use std::collections::HashSet;
 
 pub(crate) fn run(args: &RecoverArgs) -> Exit {
-    let mut recovery = Recovery { args, out: Out::default(), found: 0, removed: 0, failures: 0 };
+    let mut recovery = Recovery { args, out: Out::default(), found: 0, removed: 0, failures: 0, is_cancelled: false };
     let leftovers = recovery.find();
     for leftover in &leftovers {
         recovery.settle(leftover);
     }
+    recovery.each_operation(&leftovers);
     recovery.end()
 }
 
@@ -21,6 +25,7 @@ struct Recovery<'a> {
     found: usize,
     removed: usize,
     failures: usize,
+    is_cancelled: bool,
 }
 
 impl Recovery<'_> {
@@ -40,8 +45,53 @@ impl Recovery<'_> {
             let more: Vec<Leftover> = more.into_iter().filter(is_new).collect();
             found.extend(more);
         }
+        if !self.args.id.is_empty() {
+            found.retain(|leftover| leftover.operation.as_ref().is_some_and(|id| self.args.id.contains(id)));
+        }
         self.found = found.len();
         found
+    }
+
+    /// Resumes, rolls back or forgets each operation once, however much it left.
+    fn each_operation(&mut self, leftovers: &[Leftover]) {
+        if !(self.args.resume || self.args.roll_back || self.args.forget) {
+            return;
+        }
+        let mut seen = HashSet::new();
+        for leftover in leftovers {
+            let Some(id) = leftover.operation.as_ref().filter(|id| seen.insert((*id).clone())) else { continue };
+            if self.is_cancelled {
+                return;
+            }
+            match () {
+                () if self.args.resume => self.resume(id, leftover),
+                () if self.args.roll_back => self.follow(|| fileops::undo(id).start()),
+                () => {
+                    if let Err(error) = fileops::forget(id) {
+                        self.fail(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn resume(&mut self, id: &str, leftover: &Leftover) {
+        match leftover.copy_again() {
+            Some(copy) => self.follow(|| copy.start()),
+            None => {
+                self.failures += 1;
+                complain(&messages::cannot_resume(id));
+            }
+        }
+    }
+
+    fn follow(&mut self, start: impl FnOnce() -> Operation) {
+        let report = Watch::new(&self.args.view, Goal::Total, None).follow(start, &mut self.out);
+        match outcome::tell(&report, self.args.view.json, &mut self.out) {
+            Exit::Done => {}
+            Exit::Cancelled => self.is_cancelled = true,
+            _ => self.failures += 1,
+        }
     }
 
     /// Removes a leftover if that is asked for and right, and says what became of it.
@@ -59,21 +109,25 @@ impl Recovery<'_> {
                 }
             },
         };
-        let line = if self.args.json { json::leftover(leftover, state) } else { line(leftover, state) };
+        let line = if self.args.view.json { json::leftover(leftover, state) } else { line(leftover, state) };
         self.out.line(&line);
     }
 
     fn fail(&mut self, error: &Error) {
         self.failures += 1;
         complain(&messages::failure(error));
-        if self.args.json {
+        if self.args.view.json {
             self.out.line(&json::failure(error));
         }
     }
 
     fn end(mut self) -> Exit {
-        let exit = if self.failures == 0 { Exit::Done } else { Exit::Incomplete };
-        if self.args.json {
+        let exit = match self.failures {
+            _ if self.is_cancelled => Exit::Cancelled,
+            0 => Exit::Done,
+            _ => Exit::Incomplete,
+        };
+        if self.args.view.json {
             self.out.line(&json::recovery(self.found, self.removed, self.failures, exit as u8));
         }
         outcome::settle(exit, &self.out)
@@ -90,9 +144,10 @@ fn state(leftover: &Leftover) -> &'static str {
     }
 }
 
-/// "unfinished  /a/.fileops-x-1.part  copy of /a/b  started 2026-08-01 12:00:00 UTC".
+/// "unfinished  abcdefgh  /a/.fileops-x-1.part  copy to /a/b  started 2026-08-01 12:00:00 UTC".
 fn line(leftover: &Leftover, state: &str) -> String {
-    let mut line = format!("{state:<11}  {}", Shown(&leftover.path));
+    let id = leftover.operation.as_deref().unwrap_or("-");
+    let mut line = format!("{state:<11}  {id:<8}  {}", Shown(&leftover.path));
     if let Some(wanted) = &leftover.wanted {
         line += &format!("  {} to {}", leftover.verb.as_deref().unwrap_or("operation"), Shown(wanted));
     }

@@ -156,13 +156,36 @@ pub(crate) fn numbered_within(name: &CStr, number: u32, most: usize) -> CString 
         1 => (stem, String::new()),
         _ => (without_number(stem), format!(" ({number})")),
     };
+    within(stem, suffix.as_bytes(), ending, most)
+}
+
+/// "report.txt" duplicated is "report (copy).txt", then "report (copy 2).txt"; so is "report (copy).txt".
+pub(crate) fn duplicated(name: &CStr, number: u32) -> CString {
+    let name = name.to_bytes();
+    let (stem, ending) = name.split_at(stem_length(name));
+    let suffix = if number == 1 { " (copy)".to_owned() } else { format!(" (copy {number})") };
+    within(without_copy(stem), suffix.as_bytes(), ending, NAME_MAX)
+}
+
+fn without_copy(stem: &[u8]) -> &[u8] {
+    if let Some(bare) = stem.strip_suffix(b" (copy)").filter(|bare| !bare.is_empty()) {
+        return bare;
+    }
+    let Some(inner) = stem.strip_suffix(b")") else { return stem };
+    let digits = inner.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = inner[..inner.len() - digits].strip_suffix(b" (copy ");
+    rest.filter(|bare| digits > 0 && !bare.is_empty()).unwrap_or(stem)
+}
+
+/// The stem is shortened at the boundary of a character.
+fn within(stem: &[u8], suffix: &[u8], ending: &[u8], most: usize) -> CString {
     let ending = &ending[..ending.len().min(most / 2)];
     let room = most.saturating_sub(suffix.len() + ending.len());
     let mut cut = stem.len().min(room);
     while cut < stem.len() && cut > 0 && stem[cut] & 0b1100_0000 == 0b1000_0000 {
         cut -= 1;
     }
-    let bytes = [&stem[..cut], suffix.as_bytes(), ending].concat();
+    let bytes = [&stem[..cut], suffix, ending].concat();
     CString::new(bytes).expect("a part of a name without NUL has none")
 }
 
@@ -210,6 +233,19 @@ mod tests {
         assert_eq!(second("song (C).txt"), "song (C) (2).txt");
         assert_eq!(second("(1)"), "(1) (2)");
         assert_eq!(second("end."), "end. (2)");
+    }
+
+    #[test]
+    fn a_duplicate_is_called_a_copy() {
+        let name = |name: &str, number| duplicated(&CString::new(name).unwrap(), number).into_string().unwrap();
+        assert_eq!(name("a.txt", 1), "a (copy).txt");
+        assert_eq!(name("a.txt", 2), "a (copy 2).txt");
+        assert_eq!(name("a (copy).tar.gz", 2), "a (copy 2).tar.gz");
+        assert_eq!(name("a (copy 12)", 3), "a (copy 3)");
+        assert_eq!(name("dir", 1), "dir (copy)");
+        assert_eq!(name(" (copy)", 1), " (copy) (copy)");
+        assert_eq!(name("a (copy )", 1), "a (copy ) (copy)");
+        assert!(duplicated(&CString::new("n".repeat(255)).unwrap(), 1).as_bytes().len() <= NAME_MAX);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Action {
     Write,
     /// Copying an entry as a whole, where no single call is to blame.
     Copy,
+    /// Moving an entry as a whole, where no single call is to blame.
+    Move,
     /// Creating a file.
     Create,
     /// Creating a directory.
@@ -76,6 +78,7 @@ impl Action {
             Action::Read => "read",
             Action::Write => "write",
             Action::Copy => "copy",
+            Action::Move => "move",
             Action::Create => "create",
             Action::CreateDir => "create directory",
             Action::CreateSpecial => "create special file",
@@ -106,7 +109,7 @@ impl Action {
 pub enum Refusal {
     /// Source and target are one file, by device and inode.
     SameFile,
-    /// A directory would be copied into itself.
+    /// A directory would go into itself.
     IntoItself,
     /// The target exists and no rule allows to touch it.
     Exists,
@@ -162,7 +165,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::SameFile => "source and target are the same file",
-            Refusal::IntoItself => "a directory cannot be copied into itself",
+            Refusal::IntoItself => "a directory cannot go into itself",
             Refusal::Exists => "the target exists",
             Refusal::KindDiffers => "a directory and a file cannot replace each other",
             Refusal::Changed => "the source changed while it was read",

@@ -67,6 +67,8 @@
 //! | verb | |
 //! |---|---|
 //! | [`copy`], [`copy_as`] | trees with everything that belongs to them; never half-written under a final name |
+//! | [`move_to`], [`move_as`] | by renaming; across mounts by a durable copy, whose source goes last |
+//! | [`rename`], [`create_file`], [`create_dir`], [`symlink`], [`hard_link`], [`duplicate`] | one entry, and never in the place of another |
 //! | [`delete`] | for good: no link is followed, no mount point crossed unless asked |
 //! | [`trash`], [`restore`] | into the trash of the freedesktop specification, on every mount, and back |
 //! | [`trash_list`], [`trash_delete`], [`empty_trash`] | what is in it, and away with it |
@@ -102,10 +104,12 @@ pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable};
 pub use error::{Action, Error, Refusal, Result, Shown};
 pub use inbox::{Inbox, NextQuestion};
 pub use operation::{OnShortage, Operation, Running, Shortage};
-pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as};
+pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as, duplicate};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
-pub use ops::recover::{Leftover, leftovers, search};
+pub use ops::recover::{Leftover, forget, leftovers, search};
+pub use ops::relocate::{Move, move_as, move_to};
+pub use ops::single::{Single, create_dir, create_file, hard_link, rename, symlink};
 pub use ops::trash::{
     EmptyTrash, Listing, Restore, Trash, TrashDelete, TrashList, TrashListing, Trashed, empty_trash, restore, trash,
     trash_delete, trash_list,

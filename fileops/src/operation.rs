@@ -373,7 +373,7 @@ impl Job {
     /// A medium is gone: pauses as a whole, and asks once. `Ok` when somebody wants to go on.
     pub(crate) fn wait_for_medium(&self, error: &Error) -> Result<(), Cancelled> {
         self.questions.ask_once(Question::MediumGone(Arc::new(error.again())));
-        self.control.pause();
+        scheduler().pause(&self.id, &self.control);
         self.control.checkpoint()
     }
 
@@ -381,6 +381,10 @@ impl Job {
     pub(crate) fn stop(&self) {
         self.was_stopped.store(true, Ordering::Relaxed);
         self.cancel();
+    }
+
+    pub(crate) fn failure_count(&self) -> usize {
+        lock(&self.failures).len()
     }
 
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {

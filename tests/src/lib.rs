@@ -6,6 +6,7 @@ pub mod compare;
 mod dsl;
 pub mod fault;
 pub mod mount;
+pub mod random;
 pub mod rich;
 pub mod skip;
 pub mod snapshot;

@@ -133,7 +133,7 @@ impl Mount {
         let path = mountpoint()?;
         let done = run(Command::new("mount").args(args).arg(&path));
         done.inspect_err(|_| drop(fs::remove_dir(&path)))?;
-        Ok(Self { path, image: image, _below: None })
+        Ok(Self { path, image, _below: None })
     }
 
     /// Where it is mounted.
@@ -167,8 +167,13 @@ impl Mount {
     /// If it is in use, or has none.
     pub fn mount_again(&self) -> io::Result<()> {
         let image = self.image.as_ref().ok_or(io::ErrorKind::Unsupported)?.path().join("image");
-        if !unmount(&self.path) {
-            return Err(io::ErrorKind::ResourceBusy.into());
+        // Not lazily: as long as the old one lives, what it still writes is seen too.
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while let Err(error) = rustix::mount::unmount(&self.path, UnmountFlags::NOFOLLOW) {
+            if error != Errno::BUSY || std::time::Instant::now() > end {
+                return Err(error.into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(&self.path))
     }

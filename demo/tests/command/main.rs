@@ -1,7 +1,9 @@
 //! The command line as scripts and people meet it: exit codes, streams, names, signals.
 
 mod interrupted;
+mod moving;
 mod questions;
+mod single;
 mod trash;
 
 use serde_json::Value;
@@ -103,7 +105,7 @@ fn wrong_usage_exits_with_2() {
     place.expect(2, "copy --on-conflict=ask a c");
     place.expect(2, "copy --jobs 0 a c");
     place.expect(2, "measure");
-    place.expect(2, "move a c");
+    place.expect(2, "shove a c");
     place.expect(2, "copy -T a b c");
     assert!(!place.exists("c"));
 }

@@ -85,7 +85,7 @@ struct Open {
     written: Instant,
     /// Steps that can be undone.
     changes: u64,
-    /// Directories that were touched, in case nothing else was done.
+    /// Directories that were touched.
     touched: Vec<Step>,
 }
 
@@ -218,6 +218,13 @@ impl Journal {
         }
     }
 
+    /// The directories that were touched.
+    pub(crate) fn touched(&self) -> Vec<Dir> {
+        let State::Open(open) = &*lock(&self.state) else { return Vec::new() };
+        let dir = |step: &Step| if let Step::Touched { dir, .. } = step { Some(dir.clone()) } else { None };
+        open.touched.iter().filter_map(dir).collect()
+    }
+
     /// Waits until the records are on their device.
     pub(crate) fn sync(&self) {
         if let State::Open(open) = &mut *lock(&self.state) {
@@ -282,7 +289,7 @@ impl Journal {
                 open.changes += 1;
                 self.has_changes.store(true, Relaxed);
             }
-            Some(step @ Step::Touched { .. }) if open.changes == 0 => open.touched.push(step.clone()),
+            Some(step @ Step::Touched { .. }) => open.touched.push(step.clone()),
             _ => {}
         }
         open.waiting.extend_from_slice(line);

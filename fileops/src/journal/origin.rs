@@ -68,7 +68,9 @@ impl Held {
     pub(crate) fn gave(&mut self, stage: &Recorded) -> io::Result<()> {
         self.append(&[b"gone", stage.number.to_string().as_bytes()])?;
         self.journal.stages.retain(|other| other.number != stage.number);
-        match (self.journal.stages.is_empty(), self.journal.has_changes()) {
+        // Of a step that was begun recovery finds out what became of it.
+        let is_over = self.journal.stages.is_empty() && self.journal.steps.iter().all(|begun| begun.is_done);
+        match (is_over, self.journal.has_changes()) {
             (false, _) => Ok(()),
             (true, true) => self.archive(),
             (true, false) => self.forget(),

@@ -99,12 +99,14 @@ pub(crate) enum Step {
     Carried { from: Location, to: Location, identity: Identity },
     /// A directory that was there before is about to change; its modification time until then.
     Touched { dir: Dir, modified: Time },
+    /// The operation is over, and leaves a directory that it touched with this modification time.
+    Left { dir: Dir, modified: Time },
 }
 
 impl Step {
     /// Whether there is something to undo, rather than to know while something else is undone.
     pub(crate) fn is_change(&self) -> bool {
-        !matches!(self, Step::Sealed { .. } | Step::Touched { .. })
+        !matches!(self, Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. })
     }
 
     /// The path that tells people what it was about.
@@ -115,7 +117,7 @@ impl Step {
             | Step::Removed { at, .. }
             | Step::Replaced { at, .. } => at.path(),
             Step::Moved { from, .. } | Step::Carried { from, .. } => from.path(),
-            Step::Touched { dir, .. } => dir.path.to_path_buf(),
+            Step::Touched { dir, .. } | Step::Left { dir, .. } => dir.path.to_path_buf(),
         }
     }
 
@@ -135,6 +137,7 @@ impl Step {
                 to.word("carried").location(from).location(target).identity(identity)
             }
             Step::Touched { dir, modified } => to.word("touched").dir(dir).time(modified),
+            Step::Left { dir, modified } => to.word("left").dir(dir).time(modified),
         };
         to.0
     }
@@ -155,6 +158,7 @@ impl Step {
             b"moved" => Step::Moved { from: location(from)?, to: location(from)?, identity: identity(from)? },
             b"carried" => Step::Carried { from: location(from)?, to: location(from)?, identity: identity(from)? },
             b"touched" => Step::Touched { dir: dir(from)?, modified: time(from)? },
+            b"left" => Step::Left { dir: dir(from)?, modified: time(from)? },
             _ => return None,
         })
     }
@@ -250,6 +254,7 @@ mod tests {
             Step::Moved { from: at("x\n\t%"), to: at("y"), identity: some() },
             Step::Carried { from: at("x"), to: at("y"), identity: some() },
             Step::Touched { dir: at("x").dir, modified: time },
+            Step::Left { dir: at("x").dir, modified: time },
         ];
         for step in steps {
             assert_eq!(Step::parse(&step.fields()), Some(step));

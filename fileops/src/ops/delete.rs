@@ -14,10 +14,11 @@ use crate::schedule::{Effort, Uses};
 use crate::sys::stat::{Id, OnMount, Stat};
 use crate::sys::{attributes, name, process};
 use rustix::fs::FileType;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// Deletes files and trees for good: there is no undo, and no trash.
@@ -100,7 +101,8 @@ impl Delete {
         let job = Job::with_rules("delete", OnShortage::Warn, self.on_error);
         let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Entries };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
-            let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed: None, can_all: can_all() };
+            let (removed, consent) = Default::default();
+            let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed, consent, can_all: can_all() };
             engine::run(deleting, &job, &pool, workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })
         })
@@ -130,16 +132,52 @@ pub(super) fn tree(
     let target = Target { dir: Arc::clone(dir), path, name, id: Some(id), then: None };
     let doomed = Doomed::Entries(vec![target]);
     let removed = Some(Arc::clone(removed));
-    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed, can_all: can_all() };
+    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed, consent: None, can_all: can_all() };
     let (_, is_over) = engine::run(deleting, &job, pool, Workers::Adapt);
     let report = job.report(Outcome::Done);
     if report.failures.is_empty() && is_over { Ok(()) } else { Err(report.failures) }
 }
 
+/// Deletes of a tree what somebody lets go: the directory (open, its path, the name in it, the file that it has to be).
+pub(super) fn permitted(
+    (dir, path, name, id): (Arc<OwnedFd>, PathBuf, CString, Id),
+    mounts: Mounts,
+    pool: &Pool,
+    consent: Arc<dyn Consent>,
+) -> Vec<Error> {
+    let job = Job::new("delete", OnShortage::Warn);
+    let doomed = Doomed::Entries(vec![Target { dir, path, name, id: Some(id), then: None }]);
+    let deleting = Deleting { doomed, mounts, removed: None, consent: Some(consent), can_all: can_all() };
+    let _ = engine::run(deleting, &job, pool, Workers::Adapt);
+    job.report(Outcome::Done).failures
+}
+
+/// Who says what of a tree may go.
+pub(super) trait Consent: Send + Sync {
+    /// About an entry, as it is now, of a directory.
+    fn may_go(&self, dir: Id, name: &CStr, stat: &Stat) -> Verdict;
+
+    /// Whether a directory stays, whatever becomes of what is in it.
+    fn stays(&self, dir: Id) -> bool;
+}
+
+/// What may become of an entry.
+pub(super) enum Verdict {
+    Go,
+    /// It stays, and the caller knows why.
+    Stay,
+    /// It stays, since it is not what was expected: a failure.
+    Changed,
+    /// It stays, since nobody expected it: a failure of its directory.
+    Foreign,
+    /// Nothing goes any more.
+    Stop,
+}
+
 /// Deletes entries as a part of an operation. Gives `false` when calls are still stuck after a cancel.
 pub(super) fn entries(targets: Vec<Target>, job: &Arc<Job>, pool: &Pool, workers: Workers) -> bool {
     let doomed = Doomed::Entries(targets);
-    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed: None, can_all: can_all() };
+    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed: None, consent: None, can_all: can_all() };
     engine::run(deleting, job, pool, workers).1
 }
 
@@ -152,6 +190,7 @@ struct Deleting {
     doomed: Doomed,
     mounts: Mounts,
     removed: Option<Arc<AtomicU64>>,
+    consent: Option<Arc<dyn Consent>>,
     can_all: bool,
 }
 
@@ -182,15 +221,35 @@ struct Place {
     mount: OnMount,
     /// The mode it had before it was made accessible.
     mode: OnceLock<u32>,
+    /// Something is in it that nobody expected.
+    has_foreign: AtomicBool,
 }
 
 impl Place {
     fn on(mount: OnMount, root: Option<usize>) -> Place {
-        Place { root, mount, mode: OnceLock::new() }
+        Place { root, mount, mode: OnceLock::new(), has_foreign: AtomicBool::new(false) }
     }
 }
 
 impl Deleting {
+    /// Whether an entry may go; if not, that is counted against its directory.
+    fn may_go(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>) -> Visit<bool> {
+        // The top was told by identity.
+        let Some(consent) = self.consent.as_ref().filter(|_| entry.dir.parent().is_some()) else { return Ok(true) };
+        let path = || entry.dir.path_of(End::Source, entry.name);
+        let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
+        let stat = Stat::at(&*dir, entry.name).during(Action::Stat, path)?;
+        match consent.may_go(entry.dir.stat().id, entry.name, &stat) {
+            Verdict::Go => return Ok(true),
+            Verdict::Changed => return Err(Error::new(Action::Remove, path(), Refusal::Changed).into()),
+            Verdict::Foreign => entry.dir.data.has_foreign.store(true, Relaxed),
+            Verdict::Stay => {}
+            Verdict::Stop => worker.job().control.cancel(),
+        }
+        entry.dir.set_failed();
+        Ok(false)
+    }
+
     fn gone(&self, worker: &Worker<Self>, kind: FileType) {
         each::count(&worker.counters, kind);
         if let Some(removed) = &self.removed {
@@ -261,8 +320,11 @@ impl Visitor for Deleting {
         Ok(Root::Entry(Node::top(side, None, Place::on(mount, Some(index))), name))
     }
 
-    fn enter_dir(&self, _: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Place>> {
-        Ok(Enter::Into(Place::on(entry.dir.data.mount, None), None))
+    fn enter_dir(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Place>> {
+        match self.may_go(worker, entry)? {
+            true => Ok(Enter::Into(Place::on(entry.dir.data.mount, None), None)),
+            false => Ok(Enter::Skip),
+        }
     }
 
     fn unlock_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> bool {
@@ -294,6 +356,9 @@ impl Visitor for Deleting {
     }
 
     fn visit(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        if !self.may_go(worker, entry)? {
+            return Ok(());
+        }
         let path = || entry.dir.path_of(End::Source, entry.name);
         let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         name::unlink(&*dir, entry.name).during(Action::Remove, path)?;
@@ -309,6 +374,10 @@ impl Visitor for Deleting {
 
     fn leave_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         let Some(above) = dir.parent() else { return Ok(()) };
+        if self.consent.as_ref().is_some_and(|consent| consent.stays(dir.stat().id)) {
+            dir.set_failed();
+            return self.abandon_dir(worker, dir);
+        }
         let path = || dir.path(End::Source);
         let file = worker.descriptor(above, End::Source).during(Action::Open, path)?;
         let name = dir.side(End::Source).map(Side::name).expect("every directory has a source");
@@ -319,11 +388,18 @@ impl Visitor for Deleting {
 
     fn abandon_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         // It stays, and so does its mode.
+        let has_foreign = dir.data.has_foreign.load(Relaxed);
         if let Some(&mode) = dir.data.mode.get() {
             if let Ok(file) = worker.descriptor(dir, End::Source) {
                 let _ = attributes::set_mode(&*file, mode);
             }
         }
-        Ok(())
+        match has_foreign {
+            true => {
+                let not_empty = io::Error::from_raw_os_error(libc::ENOTEMPTY);
+                Err(Error::new(Action::RemoveDir, dir.path(End::Source), not_empty).into())
+            }
+            false => Ok(()),
+        }
     }
 }

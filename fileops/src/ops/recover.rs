@@ -34,6 +34,9 @@ pub struct Leftover {
     /// Whether it is the very file that the journal recorded. Anything else under its name is somebody's: an interrupted
     /// replacement can leave the old file there.
     pub is_ours: bool,
+    /// What the operation is called by: [`undo`](crate::undo) rolls it back, [`forget`] forgets it. `None` when no journal
+    /// knows it.
+    pub operation: Option<String>,
     /// What was asked for: see `copy::asked`.
     asked: Vec<Vec<u8>>,
     id: Id,
@@ -95,6 +98,17 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
     Ok(found)
 }
 
+/// Forgets an interrupted operation: what it left on disk stays, and nothing knows of it any more but [`search`]. What it
+/// had finished can still be undone.
+///
+/// # Errors
+/// ENOENT when no such operation is known, EBUSY when it runs, or somebody else recovers it.
+pub fn forget(id: &str) -> Result<()> {
+    let held = undo::hold(id, Action::Journal)?;
+    let settled = if held.journal.has_changes() { held.archive() } else { held.forget() };
+    settled.during(Action::Journal, || &held.journal.path)
+}
+
 /// Removes the stages that an interrupted operation left, those that are its own.
 pub(crate) fn remove_stages(journal: &Written, pool: &Pool) -> std::result::Result<(), Vec<Error>> {
     let mut errors = Vec::new();
@@ -148,6 +162,7 @@ fn look(journal: &Written, stage: &Recorded) -> io::Result<Option<Leftover>> {
             (None, FileType::Directory) => list::is_empty(&dir, &stage.name),
             (None, _) => true,
         },
+        operation: Some(journal.id.clone()),
         asked: journal.asked.clone(),
         id: stat.id,
         name: stage.name.clone(),
@@ -194,6 +209,7 @@ impl Search {
             verb: None,
             started: None,
             is_ours: matches!(stat.kind(), FileType::RegularFile | FileType::Directory),
+            operation: None,
             asked: Vec::new(),
             id: stat.id,
             name: entry.name.to_owned(),

@@ -49,11 +49,28 @@ pub(crate) fn seal(job: &Job, at: &Location, id: Id) {
     }
 }
 
+/// The same for a single file that has its name: its change time is that of the rename. One with several names gets new
+/// times with each of them.
+pub(crate) fn seal_file(job: &Job, dir: &OwnedFd, at: Location) {
+    if let Some(stat) = Stat::at(dir, &at.name).ok().filter(|stat| stat.links == 1) {
+        job.journal.did(&Step::Sealed { at, time: stat.changed });
+    }
+}
+
 /// An operation that changed nothing leaves the times of directories as they were, although it worked in them.
 pub(crate) fn put_back_times(job: &Job) {
     for step in job.journal.only_touched() {
         if let Step::Touched { dir, modified } = step {
             let _ = open_dir(&dir).and_then(|file| set_modified(&file, modified));
+        }
+    }
+}
+
+/// Records the times that directories are left with, so that an undo can tell whether somebody else touched them since.
+pub(crate) fn leave(job: &Job) {
+    for dir in job.journal.touched() {
+        if let Ok(stat) = open_dir(&dir).and_then(Stat::of) {
+            job.journal.did(&Step::Left { dir, modified: stat.modified });
         }
     }
 }

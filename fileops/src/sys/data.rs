@@ -1,6 +1,7 @@
 //! File contents: cloned, copied by the kernel, or read and written; holes stay holes.
 
 use super::again;
+use super::mount::FsKind;
 use rustix::fs::{self, SeekFrom};
 use std::io;
 use std::ops::Range;
@@ -145,9 +146,14 @@ pub(crate) fn unset_direct(file: impl AsFd) {
 /// No device and no file system asks for more alignment than a page.
 pub(crate) const DIRECT: usize = 4096;
 
-/// Waits until everything written to a file system is on its device. Only where `mount::FsKind` knows that it means that.
-pub(crate) fn sync_all(file: impl AsFd) -> io::Result<()> {
-    again(|| fs::syncfs(&file))
+/// Waits until everything written to the file system of a directory is on its device. Only where `mount::FsKind` knows that it
+/// means that.
+pub(crate) fn sync_all(dir: impl AsFd) -> io::Result<()> {
+    again(|| fs::syncfs(&dir))?;
+    match FsKind::of(&dir) {
+        Ok(kind) if kind.flushes_by_files() => sync(&dir),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a whole file of at most so many bytes; a longer one is EFBIG.

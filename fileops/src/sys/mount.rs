@@ -122,12 +122,24 @@ impl FsKind {
     /// Whether what is read past the page cache comes from a device of this machine.
     pub(crate) fn is_on_device(self) -> bool {
         const TMPFS: u64 = 0x0102_1994;
-        const NTFS3: u64 = 0x7366_746e;
-        self.magic != TMPFS && (self.syncs_at_once() || self.is_fat() || self.magic == NTFS3)
+        self.magic != TMPFS && self.syncs_at_once()
     }
 
-    /// Whether syncfs(2) makes everything durable; on FUSE it returns 0 and sends nothing (measured).
+    /// Whether `data::sync_all` makes everything durable; on FUSE it returns 0 and sends nothing (measured). The kernel's own
+    /// FAT, exFAT and NTFS write everything too, and want one fsync more for the device's cache.
     pub(crate) fn syncs_at_once(self) -> bool {
+        self.has_owners() || self.flushes_by_files()
+    }
+
+    /// Whether only fsync makes the device empty its cache. Source: fs/sync.c, sync_filesystem(); fat_file_fsync(),
+    /// exfat_file_fsync(), ntfs_file_operations.
+    pub(crate) fn flushes_by_files(self) -> bool {
+        const NTFS3: u64 = 0x7366_746e;
+        self.is_fat() || self.magic == NTFS3
+    }
+
+    /// Local file systems on which a new file belongs to who made it.
+    pub(crate) fn has_owners(self) -> bool {
         const EXT: u64 = 0xef53;
         const XFS: u64 = 0x5846_5342;
         const BTRFS: u64 = 0x9123_683e;

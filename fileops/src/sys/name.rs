@@ -88,17 +88,31 @@ fn rename_surely_new(from: impl AsFd, name: &CStr, to: impl AsFd, new_name: &CSt
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {}
         answer => return answer.map(|()| true),
     }
-    if Stat::at(&from, name)?.is_dir() {
+    let stat = Stat::at(&from, name)?;
+    if stat.is_dir() {
         mkdir(&to, new_name, 0o700)?;
         return rename(&from, name, &to, new_name).map(|()| true).inspect_err(|_| {
-            let _ = rmdir(&to, new_name);
+            // The rename may have been made, and its reply lost: only the empty directory made for it goes.
+            if Stat::at(&to, new_name).is_ok_and(|made| made.id != stat.id) && is_listed(&from, name, stat.id.ino) {
+                let _ = rmdir(&to, new_name);
+            }
         });
     }
     match link(&from, name, &to, new_name) {
-        Ok(()) => unlink(&from, name).map(|()| true),
+        Ok(()) => unlink(&from, name).map(|()| true).inspect_err(|_| {
+            // As it was, but only if the first name is surely still there.
+            if is_listed(&from, name, stat.id.ino) {
+                let _ = unlink(&to, new_name);
+            }
+        }),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
         Err(_) => Ok(false),
     }
+}
+
+/// Whether a directory's own list has a name for this inode, whatever the kernel remembers of the name.
+fn is_listed(dir: impl AsFd, name: &CStr, inode: u64) -> bool {
+    super::list::inodes(dir, [name, name]).is_ok_and(|[found, _]| found == Some(inode))
 }
 
 /// Where an open directory is, by its real path; `None` where /proc is missing or it has none any more.

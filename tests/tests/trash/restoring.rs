@@ -40,19 +40,15 @@ fn an_item_comes_back_as_it_was() {
 #[test]
 fn of_several_of_one_path_the_last_comes_back_first() {
     alone!();
-    let tree = Tree::new("a=first");
-    complete(put(&[&tree.path("a")]));
-    // The dates are of one second.
-    let info = home_trash().join("info/a.trashinfo");
-    let text = fs::read_to_string(&info).expect("read").lines().take(2).collect::<Vec<_>>().join("\n");
-    fs::write(&info, format!("{text}\nDeletionDate=2001-02-03T04:05:06\n")).expect("written");
-    make(tree.root(), "a=second");
-    complete(put(&[&tree.path("a")]));
-    let both = [Trashed::Original(tree.path("a")), Trashed::Original(tree.path("a"))];
-    let report = fileops::block_on(async { fileops::restore(both).on_conflict(OnConflict::Rename).await });
-    complete(report);
-    assert_eq!(fs::read_to_string(tree.path("a")).expect("read"), "second");
-    assert_eq!(fs::read_to_string(tree.path("a (2)")).expect("read"), "first");
+    let tree = Tree::new("");
+    // In one second, mostly.
+    for content in ["first", "second", "third"] {
+        fs::write(tree.path("a"), content).expect("made");
+        complete(put(&[&tree.path("a")]));
+    }
+    let all = [(); 3].map(|()| Trashed::Original(tree.path("a")));
+    complete(fileops::block_on(async { fileops::restore(all).on_conflict(OnConflict::Rename).await }));
+    tree.assert("a=third a\\s(2)=second a\\s(3)=first");
 }
 
 #[test]
@@ -135,10 +131,22 @@ fn what_only_looks_like_a_trash_is_not_taken_for_one() {
     assert_eq!(errnos(&report), [Some(libc::EINVAL)]);
     assert!(tree.path("evil/files/a").exists());
     // Nor is one that has the name of a trash, and is not at the top of anything.
-    fs::rename(tree.path("evil"), crate::own_trash(tree.root())).expect("renamed");
-    let id = crate::own_trash(tree.root()).join("info/a.trashinfo");
-    assert_eq!(errnos(&restore_with(OnConflict::Fail, id)), [Some(libc::EINVAL)]);
-    assert_eq!(errnos(&restore_original("/tmp/x".into())), [Some(libc::ENOENT)]);
+    let named = crate::own_trash(tree.root());
+    fs::rename(tree.path("evil"), &named).expect("renamed");
+    let text = "[Trash Info]\nPath=x\nDeletionDate=2001-02-03T04:05:06\n";
+    fs::write(named.join("info/a.trashinfo"), text).expect("written");
+    assert_eq!(errnos(&restore_with(OnConflict::Fail, named.join("info/a.trashinfo"))), [Some(libc::EINVAL)]);
+    assert_eq!(errnos(&restore_original(tree.path("x"))), [Some(libc::ENOENT)]);
+    assert!(named.join("files/a").exists() && !tree.path("x").exists());
+}
+
+#[test]
+fn an_old_path_may_be_spelled_by_a_link() {
+    alone!();
+    let tree = Tree::new("real/a=x way->real");
+    complete(put(&[&tree.path("way/a")]));
+    complete(restore_original(tree.path("way/a")));
+    tree.assert("real/a=x way->real");
 }
 
 #[test]
@@ -231,12 +239,15 @@ fn a_way_back_that_is_swapped_for_a_link_leads_nowhere_else() {
 fn an_item_whose_place_is_on_another_mount_now_stays_in_the_trash() {
     alone!();
     require_root!();
-    let tree = Tree::new("dir/a=x");
-    complete(put(&[&tree.path("dir/a")]));
-    let kept = Tree::new("");
-    let mount = fileops_tests::Mount::bind_at(kept.root(), &tree.path("dir")).expect("bound");
-    assert_eq!(errnos(&restore_original(tree.path("dir/a"))), [Some(libc::EXDEV)]);
+    let tree = Tree::new("dir/sub/a=x");
+    complete(put(&[&tree.path("dir/sub/a")]));
+    let other = Tree::new("");
+    let mount = fileops_tests::Mount::bind_at(other.root(), &tree.path("dir")).expect("bound");
+    assert_eq!(errnos(&restore_original(tree.path("dir/sub/a"))), [Some(libc::EXDEV)]);
+    // What was made on the way is gone again.
+    other.assert("");
+    make(other.root(), "keeps_the_mount_point=x");
     drop(mount);
-    complete(restore_original(tree.path("dir/a")));
-    tree.assert("dir/a=x");
+    complete(restore_original(tree.path("dir/sub/a")));
+    tree.assert("dir/sub/a=x");
 }

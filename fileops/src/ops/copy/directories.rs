@@ -1,7 +1,9 @@
 //! Directories: merged with what is there, or made under a name of ours and published when they are whole.
 
 use super::adopted::Adopted;
+use super::arrivals::{self, Arrival};
 use super::attributes::{Made, Target};
+use super::moving::{Moving, Renamed};
 use super::names;
 use super::place::{Kind, Place, Staged};
 use super::spot::{Ruling, made_of};
@@ -35,7 +37,7 @@ impl Copying {
         let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         let target = self.target_dir()?;
         match target.above.contains(&entry.stat(&source).during(Action::Stat, path)?.id) {
-            true => Err(into_itself(path(), &target)),
+            true => Err(self.goes_into_itself(path(), &target)),
             false => Ok(()),
         }
     }
@@ -65,9 +67,27 @@ impl Copying {
         let wanted = self.name_at_target(worker, entry)?;
         match Stat::at(&**target, &wanted) {
             Ok(old) => self.enter_taken(worker, entry, target, wanted, &old),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.stage_dir(worker, entry, target, wanted),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.begin_dir(worker, entry, target, wanted),
             Err(error) => Err(Error::new(Action::Stat, entry.dir.path_of(End::Target, &wanted), error).into()),
         }
+    }
+
+    /// A directory whose name is free: renamed if that is possible, else begun under a name of ours.
+    fn begin_dir(
+        &self,
+        worker: &mut Worker<Self>,
+        entry: &Entry<'_, Self>,
+        target: &Arc<OwnedFd>,
+        wanted: CString,
+    ) -> Visit<Enter<Place>> {
+        if self.moving.is_some() {
+            match self.move_dir(worker, entry, &wanted)? {
+                Renamed::Done => return Ok(Enter::Skip),
+                Renamed::Taken => return Err(self.refusal(entry, &wanted, Refusal::Exists)),
+                Renamed::Across => {}
+            }
+        }
+        self.stage_dir(worker, entry, target, wanted)
     }
 
     fn enter_taken(
@@ -82,6 +102,9 @@ impl Copying {
         let source = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
         let stat = entry.stat(&source).during(Action::Stat, path)?;
         let is_same = stat.id == old.id;
+        if is_same && self.moving.is_some() {
+            return self.respell_dir(worker, entry, &wanted).map(|()| Enter::Skip);
+        }
         let can_merge = old.is_dir() && !is_same;
         let ruling = match self.ruling(worker, entry, old) {
             // Directories merge whatever the rule for files.
@@ -99,11 +122,11 @@ impl Copying {
             Ruling::Do(Resolution::Skip) => self.skip(worker, entry, &wanted).map(|()| Enter::Skip),
             Ruling::Do(Resolution::KeepBoth) => {
                 let name = self.free_name(target, &wanted).during(Action::Stat, path)?;
-                self.stage_dir(worker, entry, target, name)
+                self.begin_dir(worker, entry, target, name)
             }
             Ruling::Do(Resolution::Rename(name)) => {
                 let name = self.given_name(worker, entry, &stat, target, &name)?;
-                self.stage_dir(worker, entry, target, name)
+                self.begin_dir(worker, entry, target, name)
             }
             _ if is_same => Err(self.refusal(entry, &wanted, Refusal::SameFile)),
             Ruling::Ask => Err(self.conflict(worker, entry, &stat, &wanted, old)),
@@ -113,7 +136,7 @@ impl Copying {
     }
 
     /// A new directory under a name of ours, which nobody but us may enter until it is whole.
-    pub(super) fn stage_dir(
+    fn stage_dir(
         &self,
         worker: &mut Worker<Self>,
         entry: &Entry<'_, Self>,
@@ -145,7 +168,7 @@ impl Copying {
         let opened = worker.open(|| open::dir(&**target, staged.name(), Follow::No));
         let opened = opened.and_then(|file| Stat::of(&file).map(|stat| (file, stat)));
         let (file, stat) = opened.map_err(|error| give_up(error, Action::Open))?;
-        if stat.uid != self.user && entry.dir.data.route().target.syncs_at_once() {
+        if stat.uid != self.user && entry.dir.data.route().target.has_owners() {
             // Swapped by somebody who may write here too, between the making and the opening.
             return Err(Error::new(Action::CreateDir, path(), Refusal::TargetChanged).into());
         }
@@ -195,6 +218,11 @@ impl Copying {
             if was_walked && !dir.data.was_counted.swap(true, Relaxed) {
                 add(&worker.counters.passed, 1);
             }
+            match (dir.parent(), rests) {
+                (None, false) => self.root_over(worker),
+                (Some(_), false) => self.leave_merged(worker, dir),
+                (_, true) => self.land_now(worker),
+            }
             return Ok(());
         }
         let mut mode = self.mode_of(dir);
@@ -207,8 +235,15 @@ impl Copying {
             lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end: End::Target, mode: self.mode_of(dir) });
         }
         match &dir.data.stage {
-            Some(staged) if !dir.data.is_public() => self.finish_stage(worker, dir, staged, mode)?,
+            Some(staged) if !dir.data.is_public() => match &self.moving {
+                Some(moving) => return self.tree_arrives(worker, moving, (dir, staged), mode, rests),
+                None => self.finish_stage(worker, dir, staged, mode)?,
+            },
             _ => {
+                if mode & 0o500 != 0o500 && !self.may_give_away {
+                    // What is in it could not be opened any more, to be compared.
+                    self.settle_files(worker)?;
+                }
                 if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
                     self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
                 }
@@ -216,11 +251,57 @@ impl Copying {
                 self.is_settled(dir);
             }
         }
+        if let Some(moving) = self.moving.as_ref().filter(|_| !rests) {
+            self.note_copied(moving, dir);
+            if dir.data.stage.is_some() {
+                moving.arrivals.goes_at_last(dir);
+            }
+        }
         if !dir.data.was_counted.swap(true, Relaxed) {
             add(&worker.counters.entries, 1);
             add(&worker.counters.directories, 1);
         }
         Ok(())
+    }
+
+    /// A directory of a new tree is over: its source goes with the tree, unless something in it was not copied.
+    fn note_copied(&self, moving: &Moving, dir: &Arc<Node<Place>>) {
+        let side = dir.side(End::Source).expect("every directory has a source");
+        if let Some(above) = dir.parent() {
+            moving.departures.copied(above, side.name(), dir.stat());
+        }
+        if dir.has_failed() || dir.data.old.keeps() {
+            moving.departures.copied.is_incomplete(dir.stat().id);
+        }
+    }
+
+    /// A tree that was copied for a move is whole, or `rests` but for what waits for answers. What could not be set of its
+    /// top is a failure that keeps the source.
+    fn tree_arrives(
+        &self,
+        worker: &mut Worker<Self>,
+        moving: &Moving,
+        (tree, staged): (&Arc<Node<Place>>, &Arc<Staged>),
+        mode: u32,
+        rests: bool,
+    ) -> Visit {
+        let kept = self.persist(worker, tree, |worker| self.keep_dir(worker, tree, mode));
+        if matches!(kept, Err(Stop::Cancelled)) || tree.data.old.is_refused() {
+            // What goes into itself is removed in the end.
+            return kept;
+        }
+        self.sync_fresh(worker, tree)?;
+        if !rests {
+            self.note_copied(moving, tree);
+        }
+        let copy =
+            arrivals::Copy::Tree { tree: Arc::clone(tree), staged: Arc::clone(staged), goes: !rests && kept.is_ok() };
+        self.arrive(worker, moving, Arrival::tree(tree, copy));
+        if rests {
+            // What is answered from now on goes into a directory that others see.
+            self.land(worker, moving);
+        }
+        kept
     }
 
     fn finish_stage(
@@ -231,6 +312,7 @@ impl Copying {
         mode: u32,
     ) -> Visit {
         // An attribute that could not be set is a failure of the directory's own, and costs no file in it.
+        self.settle_files(worker)?;
         let kept = self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode));
         if matches!(kept, Err(Stop::Cancelled)) {
             return kept;
@@ -247,7 +329,7 @@ impl Copying {
     }
 
     /// It has its place: it will not be removed with a tree that is not whole.
-    fn is_settled(&self, dir: &Node<Place>) {
+    pub(super) fn is_settled(&self, dir: &Node<Place>) {
         if !dir.data.was_settled.swap(true, Relaxed) {
             self.unfinished.fetch_sub(1, Relaxed);
         }
@@ -258,7 +340,10 @@ impl Copying {
         for _ in 0..RENAMES {
             match staged.publish(&wanted) {
                 Ok(()) => {
-                    self.ledger.is_published(staged, &wanted);
+                    match self.moving {
+                        None => self.ledger.is_published(staged, &wanted),
+                        Some(_) => self.ledger.has_arrived(staged, &wanted),
+                    }
                     dir.side(End::Target).expect("a copy has a target").rename(&wanted);
                     return Ok(());
                 }
@@ -287,6 +372,10 @@ impl Copying {
         if is_made_writable { mode | 0o200 } else { mode }
     }
 
+    pub(super) fn goes_into_itself(&self, path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
+        Error::new(self.action(), path, Refusal::IntoItself).with_target(&target.path).into()
+    }
+
     pub(super) fn keep_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, mode: u32) -> Visit {
         let path = || dir.path(End::Target);
         let source = worker.descriptor(dir, End::Source).during(Action::Open, || dir.path(End::Source))?;
@@ -307,10 +396,6 @@ impl Copying {
         let route = Arc::clone(dir.data.route());
         self.keep_all(worker, &route, (Target::File(&source), Target::File(&target)), &stat, made, &path)
     }
-}
-
-pub(super) fn into_itself(path: impl Into<PathBuf>, target: &TargetDir) -> Stop {
-    Error::new(Action::Copy, path, Refusal::IntoItself).with_target(&target.path).into()
 }
 
 /// The mode of the source, as its owner wants it.

@@ -1,6 +1,7 @@
 //! Files, symbolic links and special files: made, filled, given their attributes, and then their names.
 
 use super::Copying;
+use super::arrivals::{self, Arrival};
 use super::attributes::{Made, Target};
 use super::contents::{File, Shared};
 use super::directories::RENAMES;
@@ -38,6 +39,9 @@ const REPLACE_AT: usize = 256;
 
 impl Copying {
     pub(super) fn copy_entry(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
+        if self.renames_into(entry.dir) && self.move_entry(worker, entry)? {
+            return Ok(());
+        }
         match entry.kind {
             FileType::RegularFile => self.copy_file(worker, entry),
             _ => self.copy_other(worker, entry),
@@ -57,6 +61,7 @@ impl Copying {
             return Err(Error::new(Action::Create, path(), Refusal::TooLarge).into());
         }
         let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+        self.count_names(&mut stat);
         if stat.links > 1 {
             match self.claim(entry, &stat) {
                 Claim::First => {}
@@ -98,7 +103,17 @@ impl Copying {
             (draft, target, Some(begun))
         } else {
             let access = if self.is_verifying() { Access::ReadWrite } else { Access::Write };
-            let make = || Draft::file(&self.ledger, dir, Arc::clone(&target_dir), &spot, (mode, access), stat.size);
+            let make = || {
+                let target = Arc::clone(&target_dir);
+                match self.moving {
+                    None => Draft::file(&self.ledger, dir, target, &spot, (mode, access), stat.size),
+                    // It has to wait for others, without a descriptor.
+                    Some(_) => {
+                        let create = |dir: &OwnedFd, name: &CStr| open::create(dir, name, mode);
+                        Draft::named(&self.ledger, dir, target, &spot, create, Action::Create)
+                    }
+                }
+            };
             let (draft, target) = match make() {
                 Err(error) if matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE)) => worker
                     .open(|| make().map_err(|error| error.source))
@@ -177,6 +192,9 @@ impl Copying {
         let path = || dir.path_of(End::Target, spot.name());
         let (from, to) = (Target::File(&file.source), Target::File(&file.target));
         self.keep_all(worker, &file.route, (from, to), &file.stat, made, &path)?;
+        if self.moving.is_some() {
+            return self.finish_moved(worker, file, spot, draft);
+        }
         let settled = self.settle_file(worker, &file, &spot)?;
         let File { target, stat, name: source, read, .. } = file;
         if draft.is_unnamed() {
@@ -200,6 +218,19 @@ impl Copying {
         let name = self.publish(worker, &dir, &source, &spot, &mut draft, None)?;
         self.done(worker, &dir, &name, &stat)?;
         self.settle_rest(worker, settled, (&dir, &name), &source, (&stat, read))
+    }
+
+    /// What was copied to be moved is made durable with others, but where each has to be by itself.
+    fn finish_moved(&self, worker: &mut Worker<Self>, file: File, spot: Spot, draft: Draft) -> Visit {
+        let File { dir, target, stat, name, .. } = file;
+        let path = || dir.path_of(End::Target, spot.name());
+        let is_unreadable = stat.mode & 0o400 == 0 && !self.may_give_away;
+        let is_durable = is_unreadable || !dir.data.route().target.syncs_at_once();
+        if is_durable {
+            data::sync(&target).during(Action::Sync, path)?;
+        }
+        open::close(target).during(Action::Write, path)?;
+        self.place(worker, &dir, &name, spot, (draft, is_durable), &stat)
     }
 
     fn settle_rest(
@@ -227,6 +258,7 @@ impl Copying {
             return Err(Error::new(Action::Open, path(), Refusal::Changed).into());
         }
         let Some(spot) = self.spot(worker, entry, &stat)? else { return Ok(()) };
+        self.count_names(&mut stat);
         if stat.links > 1 {
             match self.claim(entry, &stat) {
                 Claim::First => {}
@@ -318,6 +350,14 @@ impl Copying {
         (mut draft, is_durable): (Draft, bool),
         stat: &Stat,
     ) -> Visit {
+        if let Some(moving) = &self.moving {
+            if !dir.data.is_fresh() {
+                let file = arrivals::File { draft, spot, stat: *stat, read: *stat, is_durable };
+                self.arrive(worker, moving, Arrival::file(dir, source_name, file));
+                return Ok(());
+            }
+            moving.departures.copied(dir, source_name, stat);
+        }
         let Spot::Replace(name, old) = spot else {
             let name = self.publish(worker, dir, source_name, &spot, &mut draft, None)?;
             self.created(worker, dir, &name, stat);

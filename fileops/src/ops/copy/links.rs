@@ -1,6 +1,8 @@
 //! Hard links: the first name of a file is copied, the others become links to that copy, across directories and sources.
 
 use super::Copying;
+use super::arrivals::{self, Arrival};
+use super::departures::Member;
 use super::place::{Draft, Place, Spot};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
@@ -99,6 +101,14 @@ impl Links {
         waiting
     }
 
+    /// The number is another file's now.
+    pub(super) fn forget(&self, id: Id) {
+        let mut groups = lock(&self.groups);
+        if let Some(Group::Ready(..)) = groups.get(&id) {
+            groups.remove(&id);
+        }
+    }
+
     /// The first copy failed: whoever waited tries for himself.
     pub(super) fn failed(&self, stat: &Stat) -> Vec<Waiting> {
         match lock(&self.groups).remove(&stat.id) {
@@ -109,6 +119,17 @@ impl Links {
 }
 
 impl Copying {
+    /// Counts a file as one with several names if it had them when a move began: those that went before are not counted by
+    /// the file system any more.
+    pub(super) fn count_names(&self, stat: &mut Stat) {
+        let Some(moving) = &self.moving else { return };
+        match moving.departures.copied.is_group(stat) {
+            Member::Single => {}
+            Member::Known => stat.links = stat.links.max(2),
+            Member::Other => self.links.forget(stat.id),
+        }
+    }
+
     pub(super) fn claim(&self, entry: &Entry<'_, Self>, stat: &Stat) -> Claim {
         self.links.claim(stat, || Waiting {
             dir: Arc::clone(entry.dir),
@@ -166,6 +187,15 @@ impl Copying {
                 // The link counts as done by itself: its file was done before.
                 let single = Stat { links: 1, size: 0, allocated: 0, ..*stat };
                 let spot = spot.clone();
+                match &self.moving {
+                    Some(moving) if !dir.data.is_fresh() => {
+                        let file = arrivals::File { draft, spot, stat: single, read: *stat, is_durable: false };
+                        self.arrive(worker, moving, Arrival::file(dir, entry.name, file));
+                        return Some(Ok(()));
+                    }
+                    Some(moving) => moving.departures.copied(dir, entry.name, stat),
+                    None => {}
+                }
                 Some(self.place(worker, dir, entry.name, spot, (draft, false), &single))
             }
             Err(error) => {

@@ -1,14 +1,17 @@
 //! Copying: the options, and what happens before and after the walk. `visitor` does the entries.
 
 mod adopted;
+mod arrivals;
 mod asked;
 mod attributes;
 mod compare;
 mod contents;
+mod departures;
 mod directories;
 mod files;
 mod links;
 mod mend;
+mod moving;
 mod names;
 mod place;
 mod replace;
@@ -26,6 +29,7 @@ pub use resume::Resume;
 pub use settling::Durability;
 pub use verify::Verify;
 
+use super::delete::Mounts;
 use super::{remove, source, steps, undo};
 use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::control::lock;
@@ -41,6 +45,7 @@ use crate::sys::open::Follow;
 use crate::sys::stat::{Id, Stat};
 use crate::sys::{name, open, process};
 use links::Links as LinkGroups;
+use moving::Moving;
 use place::{Ledger, Place};
 use resume::Interrupted;
 use route::Routes;
@@ -86,6 +91,25 @@ pub fn copy<S: Into<PathBuf>>(sources: impl IntoIterator<Item = S>, into_dir: im
 /// Copies one file or tree to exactly this name, even if a directory of that name exists (which is then merged with).
 pub fn copy_as(source: impl Into<PathBuf>, name: impl Into<PathBuf>) -> Copy {
     Copy::new(vec![source.into()], Destination::Name(name.into()))
+}
+
+/// Copies one file or tree beside itself, under a name of its own: "name (copy).txt", then "name (copy 2).txt".
+pub fn duplicate(path: impl Into<PathBuf>) -> Copy {
+    let path = path.into();
+    let beside = source::split(&path).map_or_else(|_| path.clone(), |(parent, _)| parent);
+    let mut copy = Copy::new(vec![path], Destination::Into(beside)).on_conflict(OnConflict::Rename);
+    copy.options.copies = Copies::AreDuplicates;
+    copy
+}
+
+/// What a copy is called whose own name is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// "name (2)".
+    #[default]
+    AreNumbered,
+    /// "name (copy)".
+    AreDuplicates,
 }
 
 /// What a symbolic link is copied as.
@@ -142,7 +166,7 @@ pub struct Copy {
 }
 
 #[derive(Clone)]
-enum Destination {
+pub(super) enum Destination {
     Into(PathBuf),
     Name(PathBuf),
 }
@@ -156,28 +180,31 @@ impl Destination {
 }
 
 #[derive(Clone, Copy)]
-struct Options {
-    on_conflict: OnConflict,
-    on_shortage: OnShortage,
-    on_cancel: OnCancel,
-    links: Links,
-    names: Names,
-    read_only_dirs: ReadOnlyDirs,
-    workers: Workers,
-    retries: u32,
+pub(super) struct Options {
+    pub(super) on_conflict: OnConflict,
+    pub(super) on_shortage: OnShortage,
+    pub(super) on_cancel: OnCancel,
+    pub(super) links: Links,
+    pub(super) names: Names,
+    pub(super) read_only_dirs: ReadOnlyDirs,
+    pub(super) workers: Workers,
+    pub(super) retries: u32,
     /// `None`: as the target's medium asks for.
-    durability: Option<Durability>,
-    verify: Verify,
-    bandwidth: Option<u64>,
-    resume: Resume,
-    undoable: Undoable,
-    on_error: OnError,
-    merges: Merges,
+    pub(super) durability: Option<Durability>,
+    pub(super) verify: Verify,
+    pub(super) bandwidth: Option<u64>,
+    pub(super) resume: Resume,
+    pub(super) undoable: Undoable,
+    pub(super) on_error: OnError,
+    pub(super) merges: Merges,
+    /// For a move: what happens at mount points below its sources.
+    pub(super) moves: Option<Mounts>,
+    pub(super) copies: Copies,
 }
 
-impl Copy {
-    fn new(sources: Vec<PathBuf>, destination: Destination) -> Copy {
-        let options = Options {
+impl Default for Options {
+    fn default() -> Options {
+        Options {
             on_conflict: OnConflict::default(),
             on_shortage: OnShortage::default(),
             on_cancel: OnCancel::default(),
@@ -193,7 +220,15 @@ impl Copy {
             undoable: Undoable::default(),
             on_error: OnError::default(),
             merges: Merges::default(),
-        };
+            moves: None,
+            copies: Copies::default(),
+        }
+    }
+}
+
+impl Copy {
+    fn new(sources: Vec<PathBuf>, destination: Destination) -> Copy {
+        let options = Options::default();
         Copy { sources, destination, options, pool: None }
     }
 
@@ -282,6 +317,7 @@ impl Copy {
         let (sources, destination, options) = (self.sources, self.destination, self.options);
         let job = Job::with_rules("copy", options.on_shortage, options.on_error);
         job.bandwidth.set(options.bandwidth);
+        job.meter.device.is_counted.store(options.durability == Some(Durability::Device), Relaxed);
         let target = destination.path().to_owned();
         let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
@@ -323,6 +359,8 @@ struct Copying {
     interrupted: Interrupted,
     /// Directories that were given rights for the time.
     loosened: Mutex<Vec<Loosened>>,
+    /// What is known beyond that, if it is a move.
+    moving: Option<Moving>,
 }
 
 /// A directory whose owner may do more in it than it should be.
@@ -342,15 +380,40 @@ struct TargetDir {
     above: Vec<Id>,
 }
 
-fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>, pool: &Pool) -> Report {
-    let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
+/// Copies; or moves, by options.
+pub(super) fn run(
+    sources: Vec<PathBuf>,
+    destination: Destination,
+    options: Options,
+    job: &Arc<Job>,
+    pool: &Pool,
+) -> Report {
     if options.undoable == Undoable::No {
         job.journal.keep_no_steps();
     }
-    let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
     job.journal.asked(&asked::words(&sources, &destination, &options));
+    let (outcome, is_clean) = transfer(sources, destination, options, job, pool);
+    undo::finish(job, pool, is_clean, outcome == Outcome::Cancelled);
+    if let Some(error) = job.journal.take_error() {
+        job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
+    }
+    job.report(outcome)
+}
+
+/// The work itself, also as a part of another operation: the job's journal goes on. Gives whether it was cancelled, and
+/// whether nothing unfinished is left.
+pub(super) fn transfer(
+    sources: Vec<PathBuf>,
+    destination: Destination,
+    options: Options,
+    job: &Arc<Job>,
+    pool: &Pool,
+) -> (Outcome, bool) {
+    let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
+    let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
     let copying = Copying::new(sources.clone(), destination, options, job);
-    let scan = Scan::start(sources, follow, &copying.target, job, pool);
+    let needs_no_room = copying.moving.as_ref().map(|moving| Arc::clone(&moving.has_renamed));
+    let scan = Scan::start((sources, follow), &copying.target, needs_no_room, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
     let is_settled = settle(&engine, job, pool);
@@ -361,11 +424,7 @@ fn run(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &
     for staged in &left {
         job.note(NoteKind::LeftBehind, None, || staged.path.join(engine::os(staged.name())));
     }
-    undo::finish(job, pool, is_over && left.is_empty(), outcome == Outcome::Cancelled);
-    if let Some(error) = job.journal.take_error() {
-        job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
-    }
-    job.report(outcome)
+    (outcome, is_over && left.is_empty())
 }
 
 /// Waits until everything is on the device, and compared, that shall be. On a thread of its own, since that can take long;
@@ -422,8 +481,10 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
             }
         }
     });
+    let departed = engine.visitor.moving.as_ref().map(|moving| Arc::clone(&moving.departures.gone));
+    let gone = || removed.load(Relaxed) + departed.as_ref().map_or(0, |departed| departed.load(Relaxed));
     let is_clean = loop {
-        let before = removed.load(Relaxed);
+        let before = gone();
         if job.wait_until(|| task.is_done(), GRACE) {
             break true;
         }
@@ -431,7 +492,7 @@ fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool, outcome:
             clean();
             break true;
         }
-        if job.control.is_cancelled() && removed.load(Relaxed) == before {
+        if job.control.is_cancelled() && gone() == before {
             let left = engine.visitor.ledger.left();
             left.iter().for_each(|staged| job.is_stuck_at(staged.path.join(engine::os(staged.name()))));
             if left.is_empty() {
@@ -478,9 +539,12 @@ fn have_one_target(sources: &[PathBuf]) -> bool {
 
 impl Copying {
     fn new(sources: Vec<PathBuf>, destination: Destination, options: Options, job: &Arc<Job>) -> Copying {
+        let roots = sources.len();
+        let moving = options.moves.map(|mounts| Moving::new(mounts, roots, have_one_target(&sources)));
         let durability = options.durability.unwrap_or_else(|| settling::for_medium(destination.path()));
         job.meter.device.is_counted.store(durability == Durability::Device, Relaxed);
         Copying {
+            moving,
             sources,
             options,
             destination,
@@ -559,6 +623,10 @@ impl Copying {
 
     /// After the walk: what is still under a name of ours is removed, or kept if that was asked for.
     fn clean_up(&self, job: &Arc<Job>, pool: &Pool, outcome: Outcome, removed: &Arc<AtomicU64>) {
+        if let Some(moving) = &self.moving {
+            drop(moving.arrivals.take());
+            moving.departures.see_off_waiting(job, pool, moving.mounts);
+        }
         for staged in self.ledger.left() {
             let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());

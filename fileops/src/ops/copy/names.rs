@@ -46,7 +46,7 @@ pub(super) fn explained(error: io::Error, name: &CStr, target: FsKind) -> io::Er
     if is_about_names && !is_portable(name) { Refusal::NameNotAllowed.into() } else { error }
 }
 
-fn is_portable(name: &CStr) -> bool {
+pub(super) fn is_portable(name: &CStr) -> bool {
     let name = name.to_bytes();
     let has_forbidden = name.iter().any(|&byte| byte < 0x20 || FORBIDDEN.contains(&byte));
     !has_forbidden && !name.ends_with(b".") && !name.ends_with(b" ") && std::str::from_utf8(name).is_ok()

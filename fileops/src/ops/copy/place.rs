@@ -19,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Relaxed},
@@ -57,6 +57,21 @@ pub(super) struct Place {
     pub(super) locked: OnceLock<u32>,
     /// How a directory that was there before is recorded, once something is made in it.
     home: OnceLock<journal::Dir>,
+    /// What a move knows of the source.
+    pub(super) old: Old,
+}
+
+/// The source of a directory that something is moved from.
+#[derive(Default)]
+pub(super) struct Old {
+    /// What is above a root.
+    pub(super) top: OnceLock<Stat>,
+    /// How it is recorded, once something is moved from it.
+    home: OnceLock<journal::Dir>,
+    /// Something in it stays, and so does it.
+    keeps: AtomicBool,
+    /// It turned out to go into itself, and does not.
+    is_refused: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +86,7 @@ impl Place {
     pub(super) fn new(kind: Kind) -> Place {
         let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
         let (is_public, was_counted, was_settled, has_rights, locked, home) = Default::default();
+        let (is_unsynced, old) = Default::default();
         Place {
             kind,
             root_name,
@@ -81,13 +97,14 @@ impl Place {
             replacements,
             was_touched,
             adopted: None,
-            is_unsynced: AtomicBool::new(false),
+            is_unsynced,
             is_public,
             was_counted,
             was_settled,
             has_rights,
             locked,
             home,
+            old,
         }
     }
 
@@ -112,6 +129,24 @@ impl Place {
 
     pub(super) fn is_public(&self) -> bool {
         self.is_public.load(Acquire)
+    }
+}
+
+impl Old {
+    pub(super) fn keep(&self) {
+        self.keeps.store(true, Relaxed);
+    }
+
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Relaxed)
+    }
+
+    pub(super) fn refuse(&self) {
+        self.is_refused.store(true, Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Relaxed)
     }
 }
 
@@ -255,14 +290,24 @@ impl Ledger {
 
     /// Something is about to be made in a directory that was there before. Gives how that is recorded.
     pub(super) fn touches<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
-        node.data.home.get_or_init(|| {
-            let home = self.job.journal.dir(dir, &node.path(End::Target));
+        node.data.home.get_or_init(|| match node.data.is_ours() {
             // What comes late into a tree of ours is part of it, and no step of its own.
-            if let Some(stat) = Stat::of(dir).ok().filter(|_| !node.data.is_ours()) {
-                self.job.journal.did(&Step::Touched { dir: home.clone(), modified: stat.modified });
-            }
-            home
+            true => self.job.journal.dir(dir, &node.path(End::Target)),
+            false => self.touched(dir, &node.path(End::Target)),
         })
+    }
+
+    /// Something is about to be moved from a directory. Gives how that is recorded.
+    pub(super) fn touches_source<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
+        node.data.old.home.get_or_init(|| self.touched(dir, &node.path(End::Source)))
+    }
+
+    fn touched(&self, dir: &OwnedFd, path: &Path) -> journal::Dir {
+        let home = self.job.journal.dir(dir, path);
+        if let Ok(stat) = Stat::of(dir) {
+            self.job.journal.did(&Step::Touched { dir: home.clone(), modified: stat.modified });
+        }
+        home
     }
 
     /// Something of ours has its name in a directory that was there before. `links` are its source's: other names of it may
@@ -286,6 +331,14 @@ impl Ledger {
         self.gone(staged);
         if !staged.is_part {
             self.created(&staged.home, &staged.dir, name, 1);
+        }
+    }
+
+    /// A tree that was copied for a move has its name; it is recorded when its source goes.
+    pub(super) fn has_arrived(&self, staged: &Staged, name: &CStr) {
+        self.gone(staged);
+        if let Some(id) = staged.id() {
+            lock(&self.published).push((Location { dir: staged.home.clone(), name: name.to_owned() }, id));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Action, During, Refusal, Result};
 use crate::journal::{Identity, Location, Pending, Step};
 use crate::kept;
 use crate::operation::Job;
-use crate::ops::steps::cannot_exchange;
+use crate::ops::steps::{self, cannot_exchange};
 use crate::report::NoteKind;
 use crate::sys::stat::{Stat, Time};
 use crate::sys::{data, list, name, open};
@@ -60,11 +60,13 @@ pub(super) fn replace(replacement: &mut Replacement, is_durable: bool) -> io::Re
             data::sync(open::file(&*draft.dir, &stage, open::Follow::No)?)?;
         }
     }
-    draft.replace(name, old)
+    draft.replace(name, old, stat.links)
 }
 
 /// Where the old file is going to be, and the record of that.
 struct Keeping {
+    /// Of both files, one after the other.
+    at: Location,
     place: kept::Place,
     pending: Pending,
 }
@@ -82,8 +84,8 @@ impl Keeping {
         // The new file's own change time is that of the exchange, which is still to come.
         let new = Identity { changed: Time::default(), ..Identity::from(new) };
         let at = Location { dir: job.journal.dir(dir, &staged.path), name: name.to_owned() };
-        let step = Step::Replaced { at, new, kept: place.at.clone(), old: Identity::from(old) };
-        Some(Keeping { pending: job.journal.intend(&step), place })
+        let step = Step::Replaced { at: at.clone(), new, kept: place.at.clone(), old: Identity::from(old) };
+        Some(Keeping { pending: job.journal.intend(&step), at, place })
     }
 }
 
@@ -100,8 +102,9 @@ enum Replaced {
 }
 
 impl Draft {
-    /// Takes the place of an old file, which must still be the file that was seen there.
-    fn replace(&mut self, name: &CStr, old: &Stat) -> io::Result<()> {
+    /// Takes the place of an old file, which must still be the file that was seen there. `links` are its source's: other
+    /// names of the new one may still come.
+    fn replace(&mut self, name: &CStr, old: &Stat, links: u64) -> io::Result<()> {
         let OnDisk::Staged(ledger, staged) = &self.on_disk else { return Err(io::ErrorKind::InvalidInput.into()) };
         let (ledger, staged) = (Arc::clone(ledger), Arc::clone(staged));
         let new = Stat::at(&*self.dir, staged.name())?;
@@ -118,6 +121,9 @@ impl Draft {
                 if let Some(keeping) = keeping {
                     journal.done(keeping.pending);
                     ledger.job.kept.add(old.allocated);
+                    if links == 1 {
+                        steps::seal_file(&ledger.job, &self.dir, keeping.at);
+                    }
                 }
                 Ok(())
             }

@@ -146,7 +146,9 @@ impl Copying {
             is_there && *stage.wanted == *wanted && stage.origin.as_ref().is_some_and(|other| is_same(other, origin))
         })?;
         let found = Stat::at(&**target, &left.stage.name).ok()?;
-        if !is_the_stage(&left.stage, origin, &found) || found.uid != self.user {
+        if !is_the_stage(&left.stage, origin, &found)
+            || (found.uid != self.user && dir.data.route().target.has_owners())
+        {
             return None;
         }
         // Somebody else may have been quicker.

@@ -8,7 +8,7 @@ use crate::pool::Pool;
 use crate::sys::mount;
 use crate::sys::open::Follow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,15 +25,16 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn start(
-        sources: Vec<PathBuf>,
-        follow: Follow,
+        (sources, follow): (Vec<PathBuf>, Follow),
         target: &Arc<OnceLock<Arc<TargetDir>>>,
+        needs_no_room: Option<Arc<AtomicBool>>,
         job: &Arc<Job>,
         pool: &Pool,
     ) -> Scan {
         let scan = Scan { job: Job::new("scan", OnShortage::Warn) };
         if pool.has_threads() {
-            let room = Room { job: Arc::clone(job), target: Arc::clone(target), looked: Mutex::new(Instant::now()) };
+            let (target, looked) = (Arc::clone(target), Mutex::new(Instant::now()));
+            let room = Room { job: Arc::clone(job), target, needs_no_room, looked };
             let (of, stop, pool_of_scan) = (Arc::clone(job), Arc::clone(&scan.job), pool.clone());
             drop(pool.spawn(move || {
                 let is_time = || (of.has_large() || stop.control.is_cancelled()).then_some(());
@@ -60,6 +61,8 @@ impl Scan {
 struct Room {
     job: Arc<Job>,
     target: Arc<OnceLock<Arc<TargetDir>>>,
+    /// Whether some of what is to come is not going to be copied, and nobody knows how much.
+    needs_no_room: Option<Arc<AtomicBool>>,
     looked: Mutex<Instant>,
 }
 
@@ -75,7 +78,8 @@ impl Room {
         let sums = self.job.meter.sums();
         let Some(target) = self.target.get() else { return };
         // Files that share their blocks need no room.
-        if sums.cloned > 0 || self.job.control.is_cancelled() {
+        let needs_none = self.needs_no_room.as_ref().is_some_and(|needs_none| needs_none.load(Relaxed));
+        if needs_none || sums.cloned > 0 || self.job.control.is_cancelled() {
             return;
         }
         let needed = self.job.meter.totals.allocated.load(Relaxed).saturating_sub(sums.allocated);

@@ -210,7 +210,8 @@ impl Copying {
 
     /// Something is going to be written to this file system.
     pub(super) fn writes_to(&self, route: &Route, dir: &Arc<OwnedFd>) {
-        if route.target.syncs_at_once() && (self.is_durable() || self.is_verifying()) {
+        let is_synced = self.is_durable() || self.is_verifying() || self.moving.is_some();
+        if route.target.syncs_at_once() && is_synced {
             lock(&self.waiting.devices).entry(route.target_device).or_insert_with(|| Arc::clone(dir));
         }
     }
@@ -290,28 +291,34 @@ impl Copying {
         }
     }
 
-    /// Everything below a stage is settled and on the device: it may get its name.
-    pub(super) fn settle_stage(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
-        if !self.is_durable() && !self.is_verifying() {
-            return Ok(());
-        }
-        let job = worker.job();
-        self.settle_waiting(job, &|node| worker.descriptor(node, End::Target));
-        job.control.wait(For::Change, None, || (self.waiting.under_way.load(Ordering::Acquire) == 0).then_some(()))?;
-        if self.is_durable() {
-            if !dir.data.route().target.syncs_at_once() {
-                return self.sync_fresh(worker, dir);
-            }
-            let path = || dir.path(End::Target);
-            let file = worker.descriptor(dir, End::Target).during(Action::Open, path)?;
-            self.sync_all(dir.data.route().target_device, &file).during(Action::Sync, path)?;
+    /// Waits until no file is left to be settled, nor with others.
+    pub(super) fn settle_files(&self, worker: &Worker<Self>) -> Visit {
+        if self.is_durable() || self.is_verifying() {
+            let job = worker.job();
+            self.settle_waiting(job, &|node| worker.descriptor(node, End::Target));
+            let is_over = || (self.waiting.under_way.load(Ordering::Acquire) == 0).then_some(());
+            job.control.wait(For::Change, None, is_over)?;
         }
         Ok(())
     }
 
+    /// A stage whose files are settled may get its name when all else in it is on the device too.
+    pub(super) fn settle_stage(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        if !self.is_durable() {
+            return Ok(());
+        }
+        if !dir.data.route().target.syncs_at_once() {
+            return self.sync_fresh(worker, dir);
+        }
+        let path = || dir.path(End::Target);
+        let file = worker.descriptor(dir, End::Target).during(Action::Open, path)?;
+        Ok(self.sync_all(dir.data.route().target_device, &file).during(Action::Sync, path)?)
+    }
+
     /// A new directory is done, on a file system where each has to be made durable by itself.
     pub(super) fn sync_fresh(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
-        if self.is_durable() && !dir.data.route().target.syncs_at_once() {
+        let is_synced = self.is_durable() || self.moving.is_some();
+        if is_synced && !dir.data.route().target.syncs_at_once() {
             let path = || dir.path(End::Target);
             let file = worker.descriptor(dir, End::Target).during(Action::Open, path)?;
             sync_dir(&file).during(Action::Sync, path)?;
@@ -319,7 +326,7 @@ impl Copying {
         Ok(())
     }
 
-    fn sync_all(&self, device: u64, file: &Arc<OwnedFd>) -> io::Result<()> {
+    pub(super) fn sync_all(&self, device: u64, file: &Arc<OwnedFd>) -> io::Result<()> {
         let known = lock(&self.waiting.devices).get(&device).cloned();
         data::sync_all(&**known.as_ref().unwrap_or(file))
     }
@@ -442,7 +449,9 @@ impl Copying {
 
 /// Some file systems have no such thing for directories; there the names are durable with the files, or never.
 pub(super) fn sync_dir(dir: impl std::os::fd::AsFd) -> io::Result<()> {
-    match data::sync(dir) {
+    match data::sync(&dir) {
+        // XFS says so of a directory, too, after it shut itself down because its device is gone; but then it opens nothing.
+        Ok(()) => open::dir(&dir, c".", Follow::No).map(drop),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) || crate::sys::is_unsupported(&error) => Ok(()),
         answer => answer,
     }

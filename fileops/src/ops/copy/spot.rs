@@ -3,7 +3,7 @@
 use super::Copying;
 use super::attributes::{Made, Target};
 use super::place::{Place, Spot};
-use super::{Names, compare, names};
+use super::{Copies, Names, compare, names};
 use crate::conflict::{self, Conflict, OnConflict};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
@@ -54,6 +54,9 @@ impl Copying {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Spot::New(wanted))),
             old => old.during(Action::Stat, path)?,
         };
+        if self.moving.is_some() && old.id == stat.id {
+            return Err(self.refusal(entry, &wanted, Refusal::SameFile));
+        }
         let replaces = match self.ruling(worker, entry, &old) {
             Ruling::Do(Resolution::Skip) => false,
             Ruling::Do(Resolution::KeepBoth) => {
@@ -166,18 +169,22 @@ impl Copying {
         let source = entry.dir.path_of(End::Source, entry.name);
         add(&worker.counters.passed, 1);
         worker.job().skip(source, entry.dir.path_of(End::Target, wanted));
+        entry.dir.data.old.keep();
         Ok(())
     }
 
     pub(super) fn refusal(&self, entry: &Entry<'_, Self>, wanted: &CStr, refusal: Refusal) -> Stop {
-        let error = Error::new(Action::Copy, entry.dir.path_of(End::Source, entry.name), refusal);
+        let error = Error::new(self.action(), entry.dir.path_of(End::Source, entry.name), refusal);
         error.with_target(entry.dir.path_of(End::Target, wanted)).into()
     }
 
     /// "name (2)", "name (3)": the first that is free now. The publication finds out whether it still is.
     pub(super) fn free_name(&self, dir: &OwnedFd, name: &CStr) -> io::Result<CString> {
-        for number in 2..u32::MAX {
-            let candidate = conflict::numbered(name, number);
+        let candidate = |number| match self.options.copies {
+            Copies::AreNumbered => conflict::numbered(name, number + 1),
+            Copies::AreDuplicates => conflict::duplicated(name, number),
+        };
+        for candidate in (1..u32::MAX).map(candidate) {
             match Stat::at(dir, &candidate) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(candidate),
                 Err(error) => return Err(error),

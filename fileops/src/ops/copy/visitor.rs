@@ -1,8 +1,8 @@
 //! What a copy does to each entry: the engine's calls, each handed to the part that knows.
 
 use super::contents::Shared;
-use super::directories::into_itself;
 use super::files::prepare;
+use super::moving::source_id;
 use super::names;
 use super::place::{Kind, Place};
 use super::resume::NOBODYS;
@@ -62,6 +62,45 @@ impl Copying {
         }
     }
 
+    fn open_root(&self, index: usize) -> Visit<Root<Self>> {
+        let path = &self.sources[index];
+        if self.moving.is_some() && source::has_no_name(path) && !path.as_os_str().is_empty() {
+            return Err(Error::new(Action::Move, path, Refusal::NoName).into());
+        }
+        let (mut side, mut name) = source::open(path)?;
+        let target = self.target_dir()?;
+        let root_name = self.target_name()?;
+        if let (Some(_), Destination::Name(target), None) = (&self.moving, &self.destination, &root_name) {
+            return Err(Error::new(Action::Move, path, Refusal::NoName).with_target(target).into());
+        }
+        let is_into = matches!(self.destination, Destination::Into(_));
+        if !is_into && root_name.is_none() && name.as_c_str() != c"." {
+            // A directory itself is the name of the copy: what is in the source goes into it.
+            side = source::inside(path, &side, &name, self.follow())?;
+            name = c".".to_owned();
+        }
+        let is_contents = name.as_c_str() == c"." && (is_into || root_name.is_none());
+        let mut place = Place::new(Kind::Shared);
+        place.root_name = root_name;
+        let source = side.open_descriptor().expect("a root's side is open");
+        let stat = Stat::of_dir(&*source).during(Action::Stat, || path)?;
+        let _ = place.old.top.set(stat);
+        let devices = (stat.id.dev, target.stat.id.dev);
+        let route = self.routes.between(&*source, &*target.file, devices);
+        self.writes_to(&route, &target.file);
+        let _ = place.route.set(route);
+        let end = Side::root(target.path.clone(), Arc::clone(&target.file));
+        let node = Node::top(side, Some(end), place);
+        if !is_contents {
+            return Ok(Root::Entry(node, name));
+        }
+        if target.above.contains(&stat.id) {
+            return Err(self.goes_into_itself(path, &target));
+        }
+        lock(&self.merged).push(target.stat.id);
+        Ok(Root::Contents(node))
+    }
+
     fn shortage(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>) -> Shortage {
         let free = worker.descriptor(dir, End::Target).and_then(|file| mount::free_bytes(&*file));
         Shortage { path: dir.path(End::Target), needed: 0, free: free.unwrap_or(0) }
@@ -115,36 +154,12 @@ impl Visitor for Copying {
         if self.options.links == Links::Follow { Follow::Yes } else { Follow::No }
     }
 
-    fn root(&self, _: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
-        let path = &self.sources[index];
-        let (mut side, mut name) = source::open(path)?;
-        let target = self.target_dir()?;
-        let root_name = self.target_name()?;
-        let is_into = matches!(self.destination, Destination::Into(_));
-        if !is_into && root_name.is_none() && name.as_c_str() != c"." {
-            // A directory itself is the name of the copy: what is in the source goes into it.
-            side = source::inside(path, &side, &name, self.follow())?;
-            name = c".".to_owned();
+    fn root(&self, worker: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
+        let root = self.open_root(index);
+        if root.is_err() {
+            self.root_over(worker);
         }
-        let is_contents = name.as_c_str() == c"." && (is_into || root_name.is_none());
-        let mut place = Place::new(Kind::Shared);
-        place.root_name = root_name;
-        let source = side.open_descriptor().expect("a root's side is open");
-        let stat = Stat::of_dir(&*source).during(Action::Stat, || path)?;
-        let devices = (stat.id.dev, target.stat.id.dev);
-        let route = self.routes.between(&*source, &*target.file, devices);
-        self.writes_to(&route, &target.file);
-        let _ = place.route.set(route);
-        let end = Side::root(target.path.clone(), Arc::clone(&target.file));
-        let node = Node::top(side, Some(end), place);
-        if !is_contents {
-            return Ok(Root::Entry(node, name));
-        }
-        if target.above.contains(&stat.id) {
-            return Err(into_itself(path, &target));
-        }
-        lock(&self.merged).push(target.stat.id);
-        Ok(Root::Contents(node))
+        root
     }
 
     fn enter_dir(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit<Enter<Place>> {
@@ -167,8 +182,10 @@ impl Visitor for Copying {
     fn opened_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
         let stat = *dir.stat();
         if self.ledger.is_ours(stat.id) || (dir.parent().is_some() && lock(&self.merged).contains(&stat.id)) {
-            return Err(Error::new(Action::Copy, dir.path(End::Source), Refusal::IntoItself).into());
+            self.refuse_tree(dir);
+            return Err(Error::new(self.action(), dir.path(End::Source), Refusal::IntoItself).into());
         }
+        self.stay_on_mount(dir)?;
         let target = worker.descriptor(dir, End::Target).during(Action::Open, || dir.path(End::Target))?;
         let Some(above) = dir.parent() else { return Ok(()) };
         // A directory of ours is on the device of the one it was made in; another one is looked at.
@@ -241,6 +258,9 @@ impl Visitor for Copying {
         }
         // It could not even be entered: its place stays empty.
         self.tighten(dir, |end| worker.descriptor(dir, end));
+        if let (Some(moving), Some(id)) = (&self.moving, dir.parent().and_then(|above| source_id(above))) {
+            moving.departures.copied.is_incomplete(id);
+        }
         let Some(above) = dir.parent() else { return Ok(()) };
         let target = worker.descriptor(above, End::Target).during(Action::Open, || above.path(End::Target))?;
         let side = dir.side(End::Target).expect("a copy has a target");

@@ -1,7 +1,7 @@
 //! Deleting what is in the trash for good: what was trashed first, then its info file, so that what is left of an
 //! interruption is still an item.
 
-use super::list::{Trashed, list};
+use super::list::{PATIENCE, Trashed, list};
 use super::restore::{Wanted, resolve};
 use super::{drop_sizes, remember, report};
 use crate::engine::Workers;
@@ -14,10 +14,6 @@ use crate::schedule::{Effort, Uses};
 use crate::sys::clock;
 use crate::trash::TrashItem;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long mounts that do not answer are waited for.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 const DAY: i64 = 24 * 60 * 60;
 

@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// A disk that sleeps needs several seconds to wake up.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// File systems that hold no files of people's, and some that would be mounted by a look.
 const WITHOUT_TRASH: [&str; 23] = [
@@ -259,6 +259,8 @@ fn listing(answers: Vec<Result<Vec<TrashItem>>>) -> TrashListing {
             Err(error) => listing.failures.push(error),
         }
     }
-    listing.items.sort_by(|a, b| b.deleted.cmp(&a.deleted).then_with(|| a.id.cmp(&b.id)));
+    // Of those of one second the times of the info files can tell which was first.
+    let order = |item: &TrashItem| (item.deleted, item.info.map(|info| info.modified));
+    listing.items.sort_by(|a, b| order(b).cmp(&order(a)).then_with(|| a.id.cmp(&b.id)));
     listing
 }

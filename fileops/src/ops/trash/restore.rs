@@ -1,6 +1,6 @@
 //! Taking things out of the trash again, to where they were. Parents that are gone are made; nothing is replaced.
 
-use super::list::{Trashed, list_above};
+use super::list::{PATIENCE, Trashed, list_above};
 use super::{drop_sizes, put_info_away, remember, report};
 use crate::conflict::{OnConflict, numbered};
 use crate::control::lock;
@@ -14,7 +14,7 @@ use crate::pool::Pool;
 use crate::progress::{Counters, add};
 use crate::report::Report;
 use crate::sys::name;
-use crate::sys::open::Follow;
+use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
 use crate::trash::{Damage, Folder, TrashItem};
 use rustix::fs::FileType;
@@ -24,10 +24,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// How long mounts that do not answer are waited for, where an item is named by its original path.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Takes items out of the trash, to where they were: as they were listed, by their ids, or by their original paths (of several
 /// the one trashed last).
@@ -100,8 +96,7 @@ impl IntoFuture for Restore {
 
 /// Finds the items that are named by where they were.
 pub(super) fn resolve(named: Vec<Trashed>, job: &Job, pool: &Pool) -> Vec<Wanted> {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let originals: Vec<_> = named.iter().filter_map(Trashed::original).map(absolute).collect();
+    let originals: Vec<_> = named.iter().filter_map(Trashed::original).flat_map(spellings).collect();
     let mut listing = if originals.is_empty() { Default::default() } else { list_above(&originals, pool, PATIENCE) };
     let mut wanted = Vec::new();
     for item in named {
@@ -109,9 +104,10 @@ pub(super) fn resolve(named: Vec<Trashed>, job: &Job, pool: &Pool) -> Vec<Wanted
             Trashed::Item(item) => wanted.push(Wanted::Item(item)),
             Trashed::Id(id) => wanted.push(Wanted::Id(id)),
             Trashed::Original(path) => {
-                let absolute = absolute(&path);
+                let spellings = spellings(&path);
+                let is_it = |item: &TrashItem| item.original.as_ref().is_some_and(|path| spellings.contains(path));
                 // Each of several is taken once, the last first.
-                match listing.items.iter().position(|item| item.original.as_ref() == Some(&absolute)) {
+                match listing.items.iter().position(is_it) {
                     Some(at) => wanted.push(Wanted::Item(Box::new(listing.items.remove(at)))),
                     None => {
                         job.fail(Error::new(Action::Restore, path, io::Error::from_raw_os_error(libc::ENOENT)));
@@ -122,6 +118,17 @@ pub(super) fn resolve(named: Vec<Trashed>, job: &Job, pool: &Pool) -> Vec<Wanted
         }
     }
     wanted
+}
+
+/// The absolute path, and the one without links in it as far as its directory is still there: that is what is recorded.
+fn spellings(path: &Path) -> Vec<PathBuf> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let real = || {
+        let dir = open::root(absolute.parent()?).ok()?;
+        Some(name::real_path(&dir)?.join(absolute.file_name()?))
+    };
+    let real = real().filter(|real| *real != absolute);
+    std::iter::once(absolute).chain(real).collect()
 }
 
 /// An item that is known, or is still to be looked at.

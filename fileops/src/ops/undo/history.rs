@@ -20,6 +20,8 @@ pub struct Past {
     pub steps: usize,
     /// Whether it was cancelled.
     pub was_cancelled: bool,
+    /// Whether it did not come to its end: its process was killed.
+    pub was_interrupted: bool,
     /// What became of it.
     pub state: PastState,
 }
@@ -76,6 +78,7 @@ fn past(journal: &Written) -> Option<Past> {
         path: changes().next()?.step.path(),
         steps: changes().count(),
         was_cancelled: journal.ended.is_some_and(|(was_cancelled, _)| was_cancelled),
+        was_interrupted: journal.ended.is_none(),
         state,
     })
 }

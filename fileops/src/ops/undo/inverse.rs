@@ -9,7 +9,7 @@ use crate::pool::Pool;
 use crate::report::NoteKind;
 use crate::sys::stat::{Id, Stat, Time};
 use crate::sys::{list, name};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -26,8 +26,8 @@ pub(super) struct Inverse<'a> {
     /// The same for trees that were not sealed, since the operation did not come to its end.
     otherwise: Time,
     dirs: HashMap<Arc<Path>, Arc<OwnedFd>>,
-    /// Directories whose times are recorded before something changes in them.
-    touched: HashSet<Arc<Path>>,
+    /// The times of directories before something changed in them.
+    touched: HashMap<Arc<Path>, Time>,
     /// Trees that have their names again.
     trees: Vec<(Location, Id)>,
 }
@@ -51,7 +51,7 @@ impl<'a> Inverse<'a> {
             Step::Replaced { at, new, kept, old } => self.replaced(at, new, kept, old),
             Step::Moved { from, to, identity } => self.moved(from, to, identity),
             Step::Carried { from, to, identity } => self.carried(from, to, identity),
-            Step::Sealed { .. } | Step::Touched { .. } => Ok(()),
+            Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => Ok(()),
         }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Inverse<'a> {
     }
 
     fn put_away(&mut self, dir: &Arc<OwnedFd>, at: &Location, identity: Identity, id: Id) -> Result<()> {
-        self.touches(at, dir);
+        self.touches(at, dir)?;
         let Some(place) = self.job.kept.place(dir, &at.dir.path, &self.job.journal) else {
             self.job.note(NoteKind::NotKept, None, || at.path());
             let removed = remove::entry(dir, at.dir.path.to_path_buf(), &at.name, id, self.pool, &Arc::default());
@@ -95,26 +95,37 @@ impl<'a> Inverse<'a> {
 
     /// What was made must be as it was left. Gives what it takes on the disk.
     fn unchanged(&self, dir: &Arc<OwnedFd>, at: &Location, identity: &Identity, stat: &Stat) -> Result<u64> {
-        let file_system = &at.dir.file_system;
-        let time = self.sealed.get(at).copied();
         if !stat.is_dir() {
-            let changed_at = time.unwrap_or(identity.changed);
-            let is_unchanged = Identity { changed: changed_at, ..*identity }.is_unchanged(stat, file_system);
+            let is_unchanged = self.is_as_sealed(at, identity, stat);
             return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
         }
-        // An empty one has nothing to lose: what was in it may just have gone home.
-        let is_as_left = || identity.modified == stat.modified || list::is_empty(&**dir, &at.name);
-        if !identity.is_same(stat, file_system) || !is_as_left() {
+        if !identity.is_same(stat, &at.dir.file_system) {
             return Err(changed(at.path()));
         }
+        if identity.modified != stat.modified {
+            // An empty one has nothing to lose: what was in it may just have gone home.
+            let is_empty = list::is_empty(&**dir, &at.name);
+            return if is_empty { Ok(stat.allocated) } else { Err(changed(at.path())) };
+        }
+        let time = self.sealed.get(at).copied();
         unchanged::tree(dir, at, stat.id, time, self.otherwise, self.job, self.pool)
+    }
+
+    /// Whether nothing was done to a file since it got its name, as far as is known when that was.
+    fn is_as_sealed(&self, at: &Location, identity: &Identity, stat: &Stat) -> bool {
+        let changed = self.sealed.get(at).copied().unwrap_or(identity.changed);
+        Identity { changed, ..*identity }.is_unchanged(stat, &at.dir.file_system)
     }
 
     /// It comes back, to where it was.
     fn removed(&mut self, at: &Location, kept: &Location, identity: &Identity) -> Result<()> {
-        let (dir, area) = (self.open(at)?, self.open_kept(kept)?);
+        let dir = self.open(at)?;
+        if self.is_back(&dir, at, kept, identity) {
+            return Ok(());
+        }
+        let area = self.open_kept(kept)?;
         let stat = self.kept(&area, kept, identity)?;
-        self.touches(at, &dir);
+        self.touches(at, &dir)?;
         // The change time is that of the rename, which is still to come.
         let step = Step::Created { at: at.clone(), identity: Identity { changed: Time::default(), ..*identity } };
         let pending = self.job.journal.intend(&step);
@@ -128,8 +139,8 @@ impl<'a> Inverse<'a> {
     fn has_its_name(&mut self, dir: &OwnedFd, at: &Location, stat: &Stat) {
         if stat.is_dir() {
             self.trees.push((at.clone(), stat.id));
-        } else if let Some(stat) = Stat::at(dir, &at.name).ok().filter(|stat| stat.links == 1) {
-            self.job.journal.did(&Step::Sealed { at: at.clone(), time: stat.changed });
+        } else {
+            steps::seal_file(self.job, dir, at.clone());
         }
     }
 
@@ -141,13 +152,18 @@ impl<'a> Inverse<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.removed(at, kept, old),
             stat => stat.during(Action::Stat, || at.path())?,
         };
-        if !new.is_unwritten(&stat, &at.dir.file_system) {
+        if self.is_back(&dir, at, kept, old) {
+            return Ok(());
+        }
+        if !self.is_as_sealed(at, new, &stat) {
             return Err(changed(at.path()));
         }
         let area = self.open_kept(kept)?;
         let before = self.kept(&area, kept, old)?;
-        self.touches(at, &dir);
-        let step = Step::Replaced { at: at.clone(), new: *old, kept: kept.clone(), old: *new };
+        self.touches(at, &dir)?;
+        // The change time is that of the exchange, which is still to come.
+        let back = Identity { changed: Time::default(), ..*old };
+        let step = Step::Replaced { at: at.clone(), new: back, kept: kept.clone(), old: *new };
         let pending = self.job.journal.intend(&step);
         let exchanged = name::exchange(&*dir, &at.name, &*area, &kept.name);
         let is_done = || Stat::at(&*dir, &at.name).is_ok_and(|now| now.id == before.id);
@@ -171,6 +187,7 @@ impl<'a> Inverse<'a> {
                     return Err(changed(at.path()));
                 }
                 self.job.journal.done(pending);
+                self.has_its_name(&dir, at, &before);
                 Ok(())
             }
         }
@@ -179,12 +196,15 @@ impl<'a> Inverse<'a> {
     /// It goes home.
     fn moved(&mut self, from: &Location, to: &Location, identity: &Identity) -> Result<()> {
         let (home, away) = (self.open(from)?, self.open(to)?);
+        if self.is_back(&home, from, to, identity) {
+            return Ok(());
+        }
         let stat = Stat::at(&*away, &to.name).during(Action::Stat, || to.path())?;
         if !identity.is_same(&stat, &to.dir.file_system) {
             return Err(changed(to.path()));
         }
-        self.touches(from, &home);
-        self.touches(to, &away);
+        self.touches(from, &home)?;
+        self.touches(to, &away)?;
         let step = Step::Moved { from: to.clone(), to: from.clone(), identity: *identity };
         let pending = self.job.journal.intend(&step);
         let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
@@ -194,6 +214,14 @@ impl<'a> Inverse<'a> {
 
     fn carried(&mut self, _from: &Location, to: &Location, _identity: &Identity) -> Result<()> {
         Err(Error::new(Action::Undo, to.path(), io::ErrorKind::Unsupported))
+    }
+
+    /// Whether an undo that was interrupted brought something back, and did not come to say so.
+    fn is_back(&mut self, dir: &OwnedFd, at: &Location, away: &Location, identity: &Identity) -> bool {
+        let is_there = |dir: &OwnedFd, at: &Location| {
+            Stat::at(dir, &at.name).is_ok_and(|stat| identity.is_unwritten(&stat, &at.dir.file_system))
+        };
+        is_there(dir, at) && self.dir(&away.dir).is_ok_and(|dir| !is_there(&dir, away))
     }
 
     /// What is in the kept area must be what was put there.
@@ -208,12 +236,18 @@ impl<'a> Inverse<'a> {
         if is_it { Ok(stat) } else { Err(changed(kept.path())) }
     }
 
-    fn touches(&mut self, at: &Location, dir: &OwnedFd) {
-        if self.touched.insert(Arc::clone(&at.dir.path)) {
-            if let Ok(stat) = Stat::of(dir) {
-                self.job.journal.did(&Step::Touched { dir: at.dir.clone(), modified: stat.modified });
-            }
+    /// The time of a directory before the first change in it, if there was one.
+    pub(super) fn time_of(&self, dir: &Dir) -> Option<Time> {
+        self.touched.get(&dir.path).copied()
+    }
+
+    fn touches(&mut self, at: &Location, dir: &OwnedFd) -> Result<()> {
+        if self.time_of(&at.dir).is_none() {
+            let modified = Stat::of(dir).during(Action::Stat, || &*at.dir.path)?.modified;
+            self.touched.insert(Arc::clone(&at.dir.path), modified);
+            self.job.journal.did(&Step::Touched { dir: at.dir.clone(), modified });
         }
+        Ok(())
     }
 
     fn open(&mut self, at: &Location) -> Result<Arc<OwnedFd>> {

@@ -12,16 +12,17 @@ pub(crate) use settle::settle;
 
 use crate::engine::Workers;
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{self, Dir, Held, Step};
+use crate::journal::{self, Held, Step, Written};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::ops::{recover, steps};
 use crate::pool::Pool;
 use crate::progress::add;
-use crate::report::{Outcome, Report};
+use crate::report::{NoteKind, Outcome, Report};
 use crate::schedule::Uses;
 use crate::sys::stat::{Stat, Time};
 use inverse::Inverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -107,21 +108,37 @@ impl IntoFuture for Undo {
 }
 
 fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
-    let mut held = if is_redo { undo_of(id)? } else { hold(id)? };
+    end_undos(id).during(Action::Journal, PathBuf::new)?;
+    if !is_redo {
+        let held = hold(id, Action::Undo)?;
+        return invert(held, false, job, pool).map(drop);
+    }
+    let mut held = undo_of(id)?.ok_or_else(|| unknown(Action::Redo, id))?;
+    // An undo that was not whole was followed by others.
+    while invert(held, true, job, pool)? {
+        match undo_of(id)? {
+            Some(next) => held = next,
+            None => return forget_undone(id).during(Action::Journal, PathBuf::new),
+        }
+    }
+    Ok(())
+}
+
+/// Inverts what is left of one operation; gives whether that is now nothing.
+fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<bool> {
     let told = |path: &Path| Error::new(Action::Undo, path, std::io::ErrorKind::InvalidData);
+    settle(&mut held).during(Action::Journal, PathBuf::new)?;
     if held.journal.ended.is_none() {
-        settle(&mut held).during(Action::Journal, PathBuf::new)?;
         recover::remove_stages(&held.journal, pool).map_err(|mut errors| {
             let last = errors.pop().unwrap_or_else(|| told(&held.journal.path));
             errors.into_iter().for_each(|error| job.fail(error));
             last
         })?;
     }
-    let touched = untouched_since(&held);
     job.journal.undoes(&held.journal.id);
     let left: Vec<_> =
         held.journal.steps.iter().filter(|begun| begun.step.is_change() && !begun.is_inverted).cloned().collect();
-    job.meter.totals.entries.store(left.len() as u64, Relaxed);
+    job.meter.totals.entries.fetch_add(left.len() as u64, Relaxed);
     job.meter.totals.is_complete.store(true, Relaxed);
     let counters = job.meter.counters();
     let mut inverse = Inverse::new(job, pool, &held.journal);
@@ -136,6 +153,9 @@ fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
                 add(&counters.entries, 1);
                 held.inverted(begun.number).during(Action::Journal, || &held.journal.path)?;
             }
+            Err(error) if job.control.is_cancelled() && error.source.kind() == io::ErrorKind::Interrupted => {
+                is_whole = false;
+            }
             Err(error) => {
                 is_whole = false;
                 add(&counters.passed, 1);
@@ -144,17 +164,18 @@ fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
         }
     }
     inverse.seal();
+    put_back_times(&held, &inverse, is_whole, job);
     if is_whole {
-        for (dir, modified) in touched {
-            let _ = steps::open_dir(&dir).and_then(|file| steps::set_modified(&file, modified));
-        }
         settle_history(&held, is_redo).during(Action::Journal, || &held.journal.path)?;
     }
-    Ok(())
+    Ok(is_whole)
 }
 
 /// Ends what an operation has recorded and kept.
 pub(crate) fn finish(job: &Job, pool: &Pool, is_clean: bool, is_cancelled: bool) {
+    if is_clean {
+        steps::leave(job);
+    }
     job.journal.finish(is_clean, is_cancelled);
     if is_clean {
         trim(job, pool);
@@ -163,49 +184,86 @@ pub(crate) fn finish(job: &Job, pool: &Pool, is_clean: bool, is_cancelled: bool)
 }
 
 /// The journal of an operation, wherever it is.
-fn hold(id: &str) -> Result<Held> {
+pub(crate) fn hold(id: &str, action: Action) -> Result<Held> {
     let path = journal::find(id).during(Action::Journal, PathBuf::new)?;
-    let path = path.ok_or_else(|| Error::new(Action::Undo, id, std::io::ErrorKind::NotFound))?;
+    let path = path.ok_or_else(|| unknown(action, id))?;
     let held = journal::hold(&path).during(Action::Journal, || &path)?;
-    held.ok_or_else(|| Error::new(Action::Undo, id, std::io::ErrorKind::ResourceBusy))
+    held.ok_or_else(|| Error::new(action, id, io::Error::from_raw_os_error(libc::EBUSY)))
 }
 
-/// The journal of the newest undo of an operation.
-fn undo_of(id: &str) -> Result<Held> {
+fn unknown(action: Action, id: &str) -> Error {
+    Error::new(action, id, io::Error::from_raw_os_error(libc::ENOENT))
+}
+
+/// The journal of the newest undo of an operation that was not redone.
+fn undo_of(id: &str) -> Result<Option<Held>> {
     let past = journal::history().during(Action::Journal, PathBuf::new)?;
-    let undo = past.into_iter().rev().find(|past| past.undoes.as_deref() == Some(id) && past.has_changes());
-    let undo = undo.ok_or_else(|| Error::new(Action::Redo, id, std::io::ErrorKind::NotFound))?;
-    hold(&undo.id)
+    let is_it = |past: &Written| past.verb == "undo" && past.undoes.as_deref() == Some(id) && past.has_changes();
+    past.into_iter().rev().find(is_it).map(|undo| hold(&undo.id, Action::Redo)).transpose()
 }
 
-/// After a redo there are three journals of what is one operation to its user: the newest has everything.
-fn settle_history(held: &Held, is_redo: bool) -> std::io::Result<()> {
-    let is_interrupted = held.journal.ended.is_none();
-    match &held.journal.undoes {
-        Some(original) if is_redo => {
-            if let Some(path) = journal::find(original)? {
-                if let Some(original) = journal::hold(&path)?.filter(|held| !held.journal.has_changes()) {
-                    original.forget()?;
-                }
-            }
-            held.forget()
-        }
-        _ if is_interrupted => held.archive(),
-        _ => Ok(()),
+/// Undos of an operation that were interrupted are over.
+fn end_undos(id: &str) -> io::Result<()> {
+    for mut held in journal::interrupted()?.into_iter().filter(|held| held.journal.undoes.as_deref() == Some(id)) {
+        settle(&mut held)?;
+        if held.journal.has_changes() { held.archive()? } else { held.forget()? }
+    }
+    Ok(())
+}
+
+/// The journal of what was undone has nothing left to say once that was redone: the redo has its own.
+fn forget_undone(id: &str) -> io::Result<()> {
+    let Some(path) = journal::find(id)? else { return Ok(()) };
+    match journal::hold(&path)?.filter(|held| !held.journal.has_changes()) {
+        Some(held) => held.forget(),
+        None => Ok(()),
     }
 }
 
-/// The directories that the operation worked in and nobody else has since, with the times they had before it.
-fn untouched_since(held: &Held) -> Vec<(Dir, Time)> {
+fn settle_history(held: &Held, is_redo: bool) -> io::Result<()> {
+    match held.journal.ended {
+        _ if is_redo => held.forget(),
+        None if held.journal.steps.is_empty() => held.forget(),
+        None => held.archive(),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Gives the directories that the operation worked in, and nobody else since, the times that they had before it. If
+/// something is left to be undone, those they had now: the next undo is to find them as the operation left them.
+fn put_back_times(held: &Held, inverse: &Inverse<'_>, is_whole: bool, job: &Job) {
     let end = held.journal.ended.map_or(held.journal.written, |(_, end)| end);
     let end = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
+    let (mut before, mut left) = (Vec::new(), HashMap::new());
     let mut seen = HashSet::new();
-    let touched = held.journal.steps.iter().filter_map(|begun| match &begun.step {
-        Step::Touched { dir, modified } if seen.insert(dir.path.clone()) => Some((dir.clone(), *modified)),
-        _ => None,
-    });
-    let is_untouched = |dir: &Dir| steps::open_dir(dir).and_then(Stat::of).is_ok_and(|stat| stat.modified <= end);
-    touched.filter(|(dir, _)| is_untouched(dir)).collect()
+    for begun in &held.journal.steps {
+        match &begun.step {
+            Step::Touched { dir, modified } if seen.insert(&dir.path) => before.push((dir, *modified)),
+            Step::Left { dir, modified } => drop(left.insert(&dir.path, *modified)),
+            _ => {}
+        }
+    }
+    for (dir, before) in before {
+        let put_back = || -> io::Result<()> {
+            let file = steps::open_dir(dir)?;
+            let now = inverse.time_of(dir).map_or_else(|| Stat::of(&file).map(|stat| stat.modified), Ok)?;
+            // An operation that was interrupted did not record how it left them.
+            let is_untouched = left.get(&dir.path).map_or(now <= end, |left| *left == now);
+            if !is_untouched {
+                return Ok(());
+            }
+            if inverse.time_of(dir).is_none() {
+                job.journal.did(&Step::Touched { dir: dir.clone(), modified: now });
+            }
+            steps::set_modified(&file, if is_whole { before } else { now })
+        };
+        match put_back() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                job.note(NoteKind::TimesNotKept, Some(&error), || dir.path.to_path_buf());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// How many workers look whether a tree is as it was.

@@ -1,7 +1,7 @@
 //! Steps of which a kill left the intention only: what is where tells whether they were made. What is not where it belongs
 //! is put there.
 
-use crate::journal::{Held, Identity, Location, Recorded, Step};
+use crate::journal::{Held, Identity, Location, Recorded, Step, Written};
 use crate::ops::steps;
 use crate::sys::name;
 use crate::sys::stat::Stat;
@@ -16,7 +16,7 @@ pub(crate) fn settle(held: &mut Held) -> io::Result<()> {
     let open: Vec<_> = held.journal.steps.iter().filter(|begun| !begun.is_done).cloned().collect();
     let mut failed = None;
     for begun in open {
-        match was_made(&begun.step, &held.journal.stages) {
+        match was_made(&begun.step, &held.journal) {
             Ok(is_done) => {
                 held.settled(begun.number, is_done)?;
                 if is_done {
@@ -35,15 +35,30 @@ pub(crate) fn settle(held: &mut Held) -> io::Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-fn was_made(step: &Step, stages: &[Recorded]) -> io::Result<bool> {
+fn was_made(step: &Step, journal: &Written) -> io::Result<bool> {
     match step {
         Step::Created { at, identity } => is_at(at, identity),
-        Step::Removed { kept, identity, .. } => is_at(kept, identity),
+        Step::Removed { at, kept, identity } => {
+            Ok(is_at(kept, identity)? || was_exchanged(at, kept, identity, journal)?)
+        }
         Step::Moved { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
         Step::Carried { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
-        Step::Replaced { at, new, kept, old } => replaced(at, new, kept, old, stages),
-        Step::Sealed { .. } | Step::Touched { .. } => Ok(true),
+        Step::Replaced { at, new, kept, old } => replaced(at, new, kept, old, &journal.stages),
+        Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => Ok(true),
     }
+}
+
+/// What was moved to the name of an old file was exchanged with it, and the old one has the source's name since.
+fn was_exchanged(at: &Location, kept: &Location, old: &Identity, journal: &Written) -> io::Result<bool> {
+    for begun in &journal.steps {
+        if let Step::Moved { from, to, identity } = &begun.step {
+            if to == at && is_at(to, identity)? && is_at(from, old)? {
+                rename(from, kept)?;
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The old file is under its own name, under the stage's, or in the kept area.

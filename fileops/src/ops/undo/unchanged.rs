@@ -58,11 +58,13 @@ impl Check {
     fn look(&self, stat: &Stat, path: impl FnOnce() -> PathBuf) -> Visit {
         self.of.checkpoint()?;
         let is_changed = match self.sealed {
+            // The sealing itself set the change time of the top.
+            Some(time) if stat.id == self.id => stat.changed > time,
             Some(time) => stat.changed >= time,
-            None => stat.changed > self.otherwise,
+            // The top got its name last.
+            None => stat.changed > self.otherwise && stat.id != self.id,
         };
-        // The top was renamed since, which sets its change time.
-        if is_changed && stat.id != self.id {
+        if is_changed {
             return Err(changed(path()).into());
         }
         self.allocated.fetch_add(stat.allocated, Relaxed);

@@ -1,0 +1,88 @@
+//! `fileops rename`, `create`, `mkdir`, `link` and `duplicate`.
+
+use crate::args::{LinkArgs, PathsArgs, RenameArgs, ViewArgs};
+use crate::bar::Goal;
+use crate::out::Out;
+use crate::outcome::{self, Exit};
+use crate::watch::Watch;
+use fileops::{Operation, Report, Single};
+use std::path::PathBuf;
+
+pub(crate) fn rename(args: RenameArgs) -> Exit {
+    let RenameArgs { path, name, view } = args;
+    follow(&view, || fileops::rename(path, name).start())
+}
+
+pub(crate) fn create(args: PathsArgs) -> Exit {
+    all(args, fileops::create_file)
+}
+
+pub(crate) fn mkdir(args: PathsArgs) -> Exit {
+    all(args, fileops::create_dir)
+}
+
+pub(crate) fn link(args: LinkArgs) -> Exit {
+    let LinkArgs { target, path, symbolic, view } = args;
+    let link = if symbolic { fileops::symlink(target, path) } else { fileops::hard_link(target, path) };
+    follow(&view, || link.start())
+}
+
+/// Each beside itself, so each is an operation of its own.
+pub(crate) fn duplicate(args: PathsArgs) -> Exit {
+    let mut out = Out::default();
+    let mut sum: Option<Report> = None;
+    for path in args.paths {
+        let duplicate = fileops::duplicate(path);
+        let duplicate = match args.view.jobs {
+            Some(jobs) => duplicate.jobs(jobs.get()),
+            None => duplicate,
+        };
+        let report = Watch::new(&args.view, Goal::Total, None).follow(|| duplicate.start(), &mut out);
+        let is_over = report.outcome == fileops::Outcome::Cancelled;
+        sum = Some(match sum {
+            None => report,
+            Some(sum) => added(sum, report),
+        });
+        if is_over {
+            break;
+        }
+    }
+    let exit = sum.map_or(Exit::Usage, |report| outcome::tell(&report, args.view.json, &mut out));
+    outcome::settle(exit, &out)
+}
+
+fn added(mut sum: Report, next: Report) -> Report {
+    sum.outcome = next.outcome;
+    sum.id = next.id;
+    sum.entries += next.entries;
+    sum.removed += next.removed;
+    sum.files += next.files;
+    sum.directories += next.directories;
+    sum.symlinks += next.symlinks;
+    sum.specials += next.specials;
+    sum.bytes += next.bytes;
+    sum.allocated += next.allocated;
+    sum.cloned += next.cloned;
+    sum.elapsed += next.elapsed;
+    sum.workers = sum.workers.max(next.workers);
+    sum.failures.extend(next.failures);
+    sum.skipped.extend(next.skipped);
+    sum.notes.extend(next.notes);
+    sum.stuck.extend(next.stuck);
+    sum
+}
+
+fn all(args: PathsArgs, make: impl Fn(PathBuf) -> Single) -> Exit {
+    let all = args.paths.into_iter().map(make).reduce(Single::and);
+    match all {
+        Some(all) => follow(&args.view, || all.start()),
+        None => Exit::Usage,
+    }
+}
+
+fn follow(view: &ViewArgs, start: impl FnOnce() -> Operation) -> Exit {
+    let mut out = Out::default();
+    let report = Watch::new(view, Goal::None, None).follow(start, &mut out);
+    let exit = outcome::tell(&report, view.json, &mut out);
+    outcome::settle(exit, &out)
+}

@@ -1,0 +1,158 @@
+//! SIGKILL at the first request, at the second, and so on: every file is whole at its source or at its target.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use fileops::OnConflict;
+use fileops_tests::alone::{journals, part, wait_for_child};
+use fileops_tests::skip::is_root;
+use fileops_tests::tree::make;
+use fileops_tests::user::variable;
+use fileops_tests::{Action, Fault, FaultFs, Op, Tree, alone, require_fuse, test_name, user_part};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{PATIENCE, Scene, elsewhere, stages, uncached};
+
+/// Moves FROM into INTO, in a process that is going to be killed.
+macro_rules! moving_part {
+    () => {
+        user_part!("move", {
+            let relocation = fileops::move_to([variable("FROM")], variable("INTO")).on_conflict(OnConflict::Replace);
+            let report = relocation.jobs(1).start().wait();
+            assert!(report.is_complete(), "{report:?}");
+        });
+    };
+}
+
+/// Moves in a child that is killed at the `n`-th request; `false` if it had fewer.
+fn killed_at(n: u64, test: &str, fs: &FaultFs, from: &Path, into: &Path) -> bool {
+    let child = Arc::new(AtomicI32::new(0));
+    let victim = Arc::clone(&child);
+    let kill = move || {
+        let pid = loop {
+            match Pid::from_raw(victim.load(Ordering::Acquire)) {
+                Some(pid) => break pid,
+                None => std::thread::yield_now(),
+            }
+        };
+        kill_process(pid, Signal::KILL).expect("killed");
+    };
+    let fault = fs.add(Fault::new(Op::Any, Action::call(kill)).nth(n));
+    let set: [(&str, &OsStr); 2] = [("FROM", from.as_os_str()), ("INTO", into.as_os_str())];
+    let running = part(test, "move", &set).spawn().expect("runs");
+    child.store(running.id() as i32, Ordering::Release);
+    let status = wait_for_child(running, PATIENCE).expect("a killed process ends");
+    let was_killed = fs.hits(fault) > 0;
+    fs.remove(fault);
+    assert!(was_killed || status.success(), "{status}");
+    was_killed
+}
+
+/// Which end has the requests at which the process is killed.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Source,
+    Target,
+    Both,
+}
+
+fn kill_everywhere(test: &str, side: Side, new: &str, old: &str, step: usize) {
+    let (fs, disk, memory) = (uncached(), Tree::new(""), is_root().then(elsewhere));
+    let plain = memory.as_ref().map_or(disk.root(), |memory| memory.path());
+    let mut kills = 0;
+    for n in (1..).step_by(step) {
+        assert!(n < 1000, "still a request");
+        let name = n.to_string();
+        let on_fault = |part: &str| (fs.path().join(&name).join(part), fs.backing().join(&name).join(part));
+        let on_plain = |part: &str| (plain.join(&name).join(part), plain.join(&name).join(part));
+        let (from, from_backing) = if side == Side::Target { on_plain("from") } else { on_fault("from") };
+        let (to, to_backing) = if side == Side::Source { on_plain("to") } else { on_fault("to") };
+        for (dir, entries) in [(&from_backing, new), (&to_backing, old)] {
+            fs::create_dir_all(dir).expect("made");
+            make(dir, entries);
+        }
+        let scene = Scene::of(&from_backing, &to_backing);
+        let was_killed = killed_at(n as u64, test, &fs, &from.join("top"), &to);
+        let wrong = scene.check(&from_backing, &to_backing, !was_killed);
+        assert!(wrong.is_empty(), "killed at {n}: {wrong:#?}");
+        recover(&to_backing, n);
+        let wrong = scene.check(&from_backing, &to_backing, !was_killed);
+        assert!(wrong.is_empty(), "killed at {n}, after recovery: {wrong:#?}");
+        if !was_killed {
+            println!("seen: {kills} kills");
+            assert!(kills >= 10, "{kills} kills");
+            return;
+        }
+        kills += 1;
+    }
+}
+
+/// Recovery removes what is ours and nothing else, and then no stage is left.
+fn recover(to: &Path, n: usize) {
+    for leftover in fileops::leftovers().expect("the journals can be read") {
+        if leftover.is_ours {
+            leftover.remove().unwrap_or_else(|errors| panic!("killed at {n}: {errors:?}"));
+        }
+    }
+    let left = stages(to);
+    if left.is_empty() {
+        return;
+    }
+    // Made, and killed before that was recorded; or the old file after the exchange.
+    assert!(left.len() == 1, "killed at {n}: {left:?}");
+    journals().iter().for_each(|journal| fs::remove_file(journal).expect("removed"));
+}
+
+const NEW: &str = "top/one=hello top/two#300000 top/dir/three=inside top/dir/four#9000 top/link->one top/same=>top/one";
+const OLD: &str = "top/one=old top/two=old top/link->old top/other=stays";
+
+#[test]
+fn a_kill_at_a_request_of_the_target_loses_nothing_of_a_new_tree() {
+    moving_part!();
+    alone!();
+    require_fuse!();
+    kill_everywhere(test_name!(), Side::Target, NEW, "", 1);
+}
+
+#[test]
+fn a_kill_at_a_request_of_the_source_loses_nothing_of_a_new_tree() {
+    moving_part!();
+    alone!();
+    require_fuse!();
+    kill_everywhere(test_name!(), Side::Source, NEW, "", 1);
+}
+
+#[test]
+fn a_kill_at_a_request_of_the_target_loses_nothing_of_a_merge() {
+    moving_part!();
+    alone!();
+    require_fuse!();
+    kill_everywhere(test_name!(), Side::Target, NEW, OLD, 2);
+}
+
+#[test]
+fn a_kill_at_a_request_of_the_source_loses_nothing_of_a_merge() {
+    moving_part!();
+    alone!();
+    require_fuse!();
+    kill_everywhere(test_name!(), Side::Source, NEW, OLD, 1);
+}
+
+#[test]
+fn a_kill_while_a_file_replaces_another_by_a_rename_loses_neither() {
+    moving_part!();
+    alone!();
+    require_fuse!();
+    kill_everywhere(test_name!(), Side::Both, "top#9000", "top=old", 1);
+}
+
+#[test]
+fn a_kill_while_trees_merge_by_renames_loses_nothing() {
+    moving_part!();
+    alone!();
+    require_fuse!();
+    kill_everywhere(test_name!(), Side::Both, NEW, OLD, 1);
+}

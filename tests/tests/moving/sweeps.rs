@@ -1,0 +1,155 @@
+//! One fault at the first request, at the second, and so on, until a move has run without one.
+
+use std::fs;
+use std::path::Path;
+
+use fileops::OnConflict;
+use fileops_tests::skip::is_root;
+use fileops_tests::tree::make;
+use fileops_tests::{Action, Fault, Op, Tree, alone, require_fuse};
+
+use crate::{Scene, elsewhere, finish, stages, uncached};
+
+/// More requests than any of these moves makes.
+const MOST: u64 = 600;
+
+/// Where the faults are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Side {
+    Source,
+    Target,
+    /// Both are on the one file system: what can be renamed is.
+    Both,
+}
+
+const TREE: &str = "top/one=hello top/two#9000 top/dir/three=inside top/dir/empty/ top/link->one top/same=>top/one";
+const OLD: &str = "top/one=old top/two=old top/link->old top/other=stays";
+
+fn sweep(side: Side, new: &str, old: &str, faults: &[(Op, Action)]) {
+    let fs = uncached();
+    // In memory, where syncing costs nothing.
+    let memory = is_root().then(elsewhere);
+    let disk = Tree::new("");
+    let plain = memory.as_ref().map_or(disk.root(), |memory| memory.path());
+    let (mut wrong, mut runs, mut faulty) = (Vec::new(), 0, 0);
+    for (op, action) in faults {
+        for n in 1.. {
+            assert!(n <= MOST, "{action:?}: still a fault after {MOST} runs");
+            let name = runs.to_string();
+            let on_fault = |part: &str| (fs.path().join(&name).join(part), fs.backing().join(&name).join(part));
+            let on_plain = |part: &str| (plain.join(&name).join(part), plain.join(&name).join(part));
+            let (from, from_backing) = if side == Side::Target { on_plain("from") } else { on_fault("from") };
+            let (to, to_backing) = if side == Side::Source { on_plain("to") } else { on_fault("to") };
+            for (dir, entries) in [(&from_backing, new), (&to_backing, old)] {
+                fs::create_dir_all(dir).expect("made");
+                make(dir, entries);
+            }
+            let scene = Scene::of(&from_backing, &to_backing);
+            let (count, relocation) = (fs.injected(), fileops::move_to([from.join("top")], &to));
+            fs.clear_log();
+            fs.add(Fault::new(*op, action.clone()).nth(n));
+            let report = finish(relocation.on_conflict(OnConflict::Replace).jobs(1).start());
+            fs.clear();
+            let is_last = fs.injected() == count;
+            let request = fs.log().into_iter().filter(|(one, _)| op.covers(*one)).nth(n as usize - 1);
+            let label = format!("{side:?} {action:?} at {op:?} {n} ({request:?})");
+            if is_last {
+                assert!(report.is_complete(), "{label}: without a fault: {report:?}");
+            }
+            let mut found = scene.check(&from_backing, &to_backing, report.is_complete());
+            if !report.is_complete() && report.failures.is_empty() {
+                found.push("incomplete without a reason".to_owned());
+            }
+            let is_told = report.notes.iter().any(|note| note.kind == fileops::NoteKind::LeftBehind);
+            if !stages(&to_backing).is_empty() && !is_told {
+                found.push(format!("{:?} is left, and nobody says so", stages(&to_backing)));
+            }
+            faulty += usize::from(!report.is_complete());
+            wrong.extend(
+                found.into_iter().map(|what| format!("{label}: {what}; {:?} {:?}", report.failures, report.notes)),
+            );
+            runs += 1;
+            remove(&fs.backing().join(&name));
+            remove(&plain.join(&name));
+            fileops_tests::alone::journals().iter().for_each(|journal| fs::remove_file(journal).expect("removed"));
+            if is_last {
+                break;
+            }
+        }
+    }
+    println!("seen: {side:?}: {runs} runs, {faulty} of them with failures");
+    let shown = wrong.iter().take(30).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(wrong.is_empty(), "{} wrong in {runs} runs:\n{shown}", wrong.len());
+}
+
+fn remove(path: &Path) {
+    let _ = fs::remove_dir_all(path);
+}
+
+/// Every kind of fault that a request can have.
+fn faults() -> Vec<(Op, Action)> {
+    vec![
+        (Op::Any, Action::Errno(libc::EIO)),
+        (Op::Any, Action::Errno(libc::ENOSPC)),
+        (Op::Any, Action::Errno(libc::EINTR)),
+        (Op::Any, Action::LostReply(libc::EIO)),
+        (Op::Any, Action::LostReply(libc::EINTR)),
+        (Op::Write, Action::ShortWrite(1)),
+        (Op::Write, Action::ZeroWrite),
+        (Op::Read, Action::ShortRead(1)),
+        (Op::Read, Action::ShortRead(0)),
+    ]
+}
+
+/// For the longest scenes: what the others show as well is left to them.
+fn some_faults() -> Vec<(Op, Action)> {
+    let mut faults = faults();
+    faults.retain(|(_, action)| !matches!(action, Action::Errno(libc::ENOSPC | libc::EINTR)));
+    faults
+}
+
+#[test]
+fn a_fault_at_the_source_loses_nothing_of_a_new_tree() {
+    alone!();
+    require_fuse!();
+    sweep(Side::Source, TREE, "", &faults());
+}
+
+#[test]
+fn a_fault_at_the_target_loses_nothing_of_a_new_tree() {
+    alone!();
+    require_fuse!();
+    sweep(Side::Target, TREE, "", &faults());
+}
+
+#[test]
+fn a_fault_at_the_source_loses_nothing_of_a_merge() {
+    alone!();
+    require_fuse!();
+    sweep(Side::Source, TREE, OLD, &some_faults());
+}
+
+#[test]
+fn a_fault_at_the_target_loses_nothing_of_a_merge() {
+    alone!();
+    require_fuse!();
+    sweep(Side::Target, TREE, OLD, &some_faults());
+}
+
+#[test]
+fn a_fault_at_either_side_loses_nothing_of_a_file_that_replaces() {
+    alone!();
+    require_fuse!();
+    sweep(Side::Source, "top#9000", "top=old", &faults());
+    sweep(Side::Target, "top#9000", "top=old", &faults());
+}
+
+#[test]
+fn a_fault_at_a_rename_loses_nothing() {
+    alone!();
+    require_fuse!();
+    let any: Vec<_> = faults().into_iter().filter(|(op, _)| *op == Op::Any).collect();
+    sweep(Side::Both, TREE, "", &any);
+    sweep(Side::Both, TREE, OLD, &any);
+    sweep(Side::Both, "top#9000", "top=old", &any);
+}
