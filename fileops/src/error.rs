@@ -141,6 +141,8 @@ pub enum Refusal {
     ChangedSince,
     /// What was replaced or taken away is not kept any more.
     NotKept,
+    /// Some of it could not be done, for reasons told beside.
+    InPart,
 }
 
 impl Refusal {
@@ -152,6 +154,7 @@ impl Refusal {
             Refusal::KindDiffers => libc::EISDIR,
             Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => libc::ESTALE,
             Refusal::NotKept => libc::ENOENT,
+            Refusal::InPart => libc::EIO,
             Refusal::TooLarge => libc::EFBIG,
             Refusal::KindNotSupported | Refusal::NoTrash => libc::EOPNOTSUPP,
             Refusal::IsTrash | Refusal::Damaged => libc::EINVAL,
@@ -179,6 +182,7 @@ impl fmt::Display for Refusal {
             Refusal::Damaged => "the trash does not know where it was",
             Refusal::ChangedSince => "it was changed since",
             Refusal::NotKept => "it is not kept any more",
+            Refusal::InPart => "some of it could not be done",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
             Refusal::Mismatch => "what was read back is not what was written",
         })

@@ -195,9 +195,9 @@ impl Journal {
         self.write(&[b"not", pending.0.to_string().as_bytes()]);
     }
 
-    /// Records that this operation undoes another one.
-    pub(crate) fn undoes(&self, id: &str) {
-        self.write(&[b"undoes", id.as_bytes()]);
+    /// Records that this operation undoes another one; `verb` is what that, or what it undid itself, was.
+    pub(crate) fn undoes(&self, id: &str, verb: &str) {
+        self.write(&[b"undoes", id.as_bytes(), verb.as_bytes()]);
     }
 
     /// Whether there is something to undo, so far or in the end.
@@ -225,14 +225,6 @@ impl Journal {
         open.touched.iter().filter_map(dir).collect()
     }
 
-    /// Waits until the records are on their device.
-    pub(crate) fn sync(&self) {
-        if let State::Open(open) = &mut *lock(&self.state) {
-            let synced = open.flush().and_then(|()| open.file.sync_data());
-            self.failed(synced);
-        }
-    }
-
     /// Ends the journal: it goes if it has nothing left to say, to the history if there is something to undo, and stays for
     /// `recover` if something is left.
     pub(crate) fn finish(&self, is_clean: bool, is_cancelled: bool) {
@@ -252,6 +244,14 @@ impl Journal {
     /// Why records are missing, if so; once.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         lock(&self.error).take()
+    }
+
+    /// Why records are missing, so far.
+    pub(crate) fn error(&self) -> Option<io::Error> {
+        let error = lock(&self.error);
+        error
+            .as_ref()
+            .map(|error| error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error))
     }
 
     fn failed(&self, result: io::Result<()>) {

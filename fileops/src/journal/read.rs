@@ -2,13 +2,13 @@
 
 use super::line::{line, number, records, whole};
 use super::origin::Origin;
-use super::step::Step;
+use super::step::{Step, is_name, is_real};
 use super::{HEADER, VERSION, directory};
 use crate::sys::{lock as locks, open};
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ pub(crate) struct Written {
     pub(crate) asked: Vec<Vec<u8>>,
     /// Which operation this one undoes.
     pub(crate) undoes: Option<String>,
+    /// What was undone or redone, in the end: "copy".
+    pub(crate) original: Option<String>,
     /// When the last record was written, for one that did not come to its end.
     pub(crate) written: Duration,
 }
@@ -62,7 +64,7 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// Opens the directory of the stage.
     pub(crate) fn open_dir(&self) -> io::Result<std::os::fd::OwnedFd> {
-        open::root(&self.dir)
+        open::real(&self.dir)
     }
 }
 
@@ -119,6 +121,8 @@ pub(super) fn journals(kind: &str) -> io::Result<Vec<PathBuf>> {
     let Some(dir) = directory(kind) else { return Ok(Vec::new()) };
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // Something else is in its place.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Vec::new()),
         entries => entries?,
     };
     let mut paths = Vec::new();
@@ -150,10 +154,7 @@ fn remove_unseen(path: &Path) {
 /// Takes a journal for oneself; `None` if it is in use, or gone, or of a version that we do not know.
 pub(crate) fn hold(path: &Path) -> io::Result<Option<Held>> {
     // A lock needs a descriptor that could write.
-    let file = match OpenOptions::new().read(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
+    let Some(file) = open_journal(path, OpenOptions::new().read(true).append(true))? else { return Ok(None) };
     if !locks::try_lock(&file)? {
         return Ok(None);
     }
@@ -171,16 +172,27 @@ pub(crate) fn hold(path: &Path) -> io::Result<Option<Held>> {
 
 /// `None` for one that is gone meanwhile, or of a version that we do not know.
 fn read(path: &Path) -> io::Result<Option<Written>> {
-    let found = fs::read(path).and_then(|bytes| Ok((bytes, fs::symlink_metadata(path)?)));
-    let (bytes, stat) = match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => found?,
-    };
+    let Some(mut file) = open_journal(path, OpenOptions::new().read(true))? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let stat = file.metadata()?;
     let Some(mut written) = parse(&bytes) else { return Ok(None) };
     written.path = path.to_owned();
     written.id = id_of(path);
     written.written = stat.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Some(written))
+}
+
+/// Opens a journal; `None` for what is gone, and for what is none of ours: a directory, a link, a pipe, a file of root's. It
+/// must not hide the others.
+fn open_journal(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
+    match options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+        Ok(file) => Ok(Some(file).filter(|file| file.metadata().is_ok_and(|meta| meta.is_file()))),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOENT | libc::EISDIR | libc::ELOOP | libc::ENXIO | libc::EACCES | libc::EPERM) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 fn parse(bytes: &[u8]) -> Option<Written> {
@@ -220,7 +232,10 @@ fn parse(bytes: &[u8]) -> Option<Written> {
             }
             (b"asked", _) => parsed.asked = rest.to_vec(),
             (b"gone", Some(at)) => parsed.stages.retain(|stage| stage.number != at),
-            (b"undoes", _) => parsed.undoes = rest.first().map(|id| String::from_utf8_lossy(id).into_owned()),
+            (b"undoes", _) => {
+                let text = |field: &Vec<u8>| String::from_utf8_lossy(field).into_owned();
+                (parsed.undoes, parsed.original) = (rest.first().map(text), rest.get(1).map(text));
+            }
             (b"end", _) => {
                 let time = rest.get(1).and_then(|field| number(field)).map_or(Duration::ZERO, Duration::from_nanos);
                 parsed.ended = Some((rest.first().is_some_and(|outcome| outcome == b"cancelled"), time));
@@ -239,12 +254,16 @@ fn parse(bytes: &[u8]) -> Option<Written> {
 
 fn stage(number: u64, fields: &[Vec<u8>]) -> Option<Recorded> {
     let [_, file_system, dir, name, wanted, ..] = fields else { return None };
-    Some(Recorded {
+    let (dir, name) = (PathBuf::from(OsString::from_vec(dir.clone())), CString::new(name.as_slice()).ok()?);
+    let wanted = CString::new(wanted.as_slice()).ok()?;
+    // A damaged or forged record must not make anything else a stage.
+    let is_stage = is_real(&dir) && super::is_stage_name(name.to_bytes()) && is_name(&wanted);
+    is_stage.then(|| Recorded {
         number,
         file_system: String::from_utf8_lossy(file_system).into_owned(),
-        dir: PathBuf::from(OsString::from_vec(dir.clone())),
-        name: CString::new(name.as_slice()).ok()?,
-        wanted: CString::new(wanted.as_slice()).ok()?,
+        dir,
+        name,
+        wanted,
         inode: None,
         origin: None,
     })

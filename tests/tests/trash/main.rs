@@ -27,8 +27,8 @@ use fileops_tests::temp::Temp;
 use fileops_tests::{FaultFs, Options, skip};
 use rustix::mount::UnmountFlags;
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// Longer than a sweep takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(400);
 
 /// Says to a process of this program that it has a home of its own.
 const ALONE: &str = "FILEOPS_TEST_ALONE";

@@ -1,7 +1,7 @@
 //! What was done: the operations that can be undone, and those that were.
 
 use crate::error::{Action, During, Result};
-use crate::journal::{self, Written};
+use crate::journal::{self, Step, Written};
 use std::path::PathBuf;
 
 /// An operation of the past, as its journal tells.
@@ -63,6 +63,13 @@ pub fn undone() -> Result<Vec<Past>> {
     Ok(originals.filter_map(original).collect())
 }
 
+/// What was moved tells more than what was made beside.
+fn about(journal: &Written) -> Option<PathBuf> {
+    let changes = || journal.steps.iter().map(|begun| &begun.step).filter(|step| step.is_change());
+    let is_move = |step: &&Step| matches!(step, Step::Moved { .. } | Step::Carried { .. });
+    changes().find(is_move).or_else(|| changes().next()).map(Step::path)
+}
+
 fn past(journal: &Written) -> Option<Past> {
     let changes = || journal.steps.iter().filter(|begun| begun.step.is_change());
     let undone = changes().filter(|begun| begun.is_inverted).count();
@@ -73,9 +80,9 @@ fn past(journal: &Written) -> Option<Past> {
     };
     Some(Past {
         id: journal.id.clone(),
-        verb: journal.verb.clone(),
+        verb: journal.original.as_ref().unwrap_or(&journal.verb).clone(),
         time: journal.ended.map_or(journal.started, |(_, end)| end.as_secs()),
-        path: changes().next()?.step.path(),
+        path: about(journal)?,
         steps: changes().count(),
         was_cancelled: journal.ended.is_some_and(|(was_cancelled, _)| was_cancelled),
         was_interrupted: journal.ended.is_none(),

@@ -2,9 +2,9 @@
 
 use super::{changed, unchanged};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{Dir, Identity, Location, Step, Written};
+use crate::journal::{Dir, Identity, Location, Pending, Step, Written};
 use crate::operation::Job;
-use crate::ops::{remove, steps};
+use crate::ops::{relocate, remove, steps};
 use crate::pool::Pool;
 use crate::report::NoteKind;
 use crate::sys::stat::{Id, Stat, Time};
@@ -30,6 +30,8 @@ pub(super) struct Inverse<'a> {
     touched: HashMap<Arc<Path>, Time>,
     /// Trees that have their names again.
     trees: Vec<(Location, Id)>,
+    /// Where files with several names went when the first of them was moved back across.
+    names: HashMap<Id, Location>,
 }
 
 impl<'a> Inverse<'a> {
@@ -40,8 +42,8 @@ impl<'a> Inverse<'a> {
         });
         let end = journal.ended.map_or(journal.written, |(_, end)| end);
         let otherwise = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
-        let (dirs, touched, trees) = Default::default();
-        Inverse { job, pool, sealed: sealed.collect(), otherwise, dirs, touched, trees }
+        let (dirs, touched, trees, names) = Default::default();
+        Inverse { job, pool, sealed: sealed.collect(), otherwise, dirs, touched, trees, names }
     }
 
     pub(super) fn of(&mut self, step: &Step) -> Result<()> {
@@ -86,11 +88,17 @@ impl<'a> Inverse<'a> {
                 last
             });
         };
-        let pending = self.job.journal.intend(&Step::Removed { at: at.clone(), kept: place.at.clone(), identity });
+        let pending = self.intend(&Step::Removed { at: at.clone(), kept: place.at.clone(), identity })?;
         let taken = steps::rename(dir, &at.name, place.area(), &place.at.name, id);
         steps::settle(self.job, pending, taken).during(Action::Rename, || at.path())?;
         self.job.kept.add(identity.allocated);
         Ok(())
+    }
+
+    /// Nothing is displaced that no record would know of.
+    fn intend(&self, step: &Step) -> Result<Pending> {
+        let pending = self.job.journal.intend(step);
+        self.job.journal.error().map_or(Ok(pending), Err).during(Action::Journal, || step.path())
     }
 
     /// What was made must be as it was left. Gives what it takes on the disk.
@@ -128,7 +136,7 @@ impl<'a> Inverse<'a> {
         self.touches(at, &dir)?;
         // The change time is that of the rename, which is still to come.
         let step = Step::Created { at: at.clone(), identity: Identity { changed: Time::default(), ..*identity } };
-        let pending = self.job.journal.intend(&step);
+        let pending = self.intend(&step)?;
         let renamed = steps::rename(&area, &kept.name, &dir, &at.name, stat.id);
         steps::settle(self.job, pending, renamed).during(Action::Rename, || at.path())?;
         self.has_its_name(&dir, at, &stat);
@@ -164,7 +172,7 @@ impl<'a> Inverse<'a> {
         // The change time is that of the exchange, which is still to come.
         let back = Identity { changed: Time::default(), ..*old };
         let step = Step::Replaced { at: at.clone(), new: back, kept: kept.clone(), old: *new };
-        let pending = self.job.journal.intend(&step);
+        let pending = self.intend(&step)?;
         let exchanged = name::exchange(&*dir, &at.name, &*area, &kept.name);
         let is_done = || Stat::at(&*dir, &at.name).is_ok_and(|now| now.id == before.id);
         match exchanged {
@@ -206,14 +214,54 @@ impl<'a> Inverse<'a> {
         self.touches(from, &home)?;
         self.touches(to, &away)?;
         let step = Step::Moved { from: to.clone(), to: from.clone(), identity: *identity };
-        let pending = self.job.journal.intend(&step);
+        let pending = self.intend(&step)?;
         let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
         let renamed = steps::settle(self.job, pending, renamed);
         renamed.map_err(|error| Error::new(Action::Rename, to.path(), error).with_target(from.path()))
     }
 
-    fn carried(&mut self, _from: &Location, to: &Location, _identity: &Identity) -> Result<()> {
-        Err(Error::new(Action::Undo, to.path(), io::ErrorKind::Unsupported))
+    /// It is moved back across, by the same means: a durable copy whose source goes last. Its steps stand in this journal too.
+    fn carried(&mut self, from: &Location, to: &Location, identity: &Identity) -> Result<()> {
+        let (home, away) = (self.open(from)?, self.open(to)?);
+        let stat = match Stat::at(&*away, &to.name) {
+            // An undo that was interrupted had moved it, and did not come to say so.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && Stat::at(&*home, &from.name).is_ok() => {
+                return Ok(());
+            }
+            stat => stat.during(Action::Stat, || to.path())?,
+        };
+        if !identity.is_same(&stat, &to.dir.file_system) {
+            return Err(changed(to.path()));
+        }
+        self.touches(from, &home)?;
+        self.touches(to, &away)?;
+        if let Some(first) = self.names.get(&stat.id).cloned() {
+            return self.carried_name(from, &home, to, &away, &first);
+        }
+        if !relocate::within(to.path(), from.path(), self.job, self.pool) {
+            return Err(Error::new(Action::Undo, from.path(), Refusal::InPart));
+        }
+        if stat.links > 1 && !stat.is_dir() {
+            self.names.insert(stat.id, from.clone());
+        }
+        Ok(())
+    }
+
+    /// Another name of a file that was moved back before.
+    fn carried_name(
+        &mut self,
+        from: &Location,
+        home: &OwnedFd,
+        to: &Location,
+        away: &OwnedFd,
+        first: &Location,
+    ) -> Result<()> {
+        let beside = self.open(first)?;
+        let stat = Stat::at(&*beside, &first.name).during(Action::Stat, || first.path())?;
+        let step = Step::Carried { from: to.clone(), to: from.clone(), identity: Identity::from(&stat) };
+        let pending = self.intend(&step)?;
+        let linked = name::link(&*beside, &first.name, home, &from.name).and_then(|()| name::unlink(away, &to.name));
+        steps::settle(self.job, pending, linked).during(Action::Link, || from.path())
     }
 
     /// Whether an undo that was interrupted brought something back, and did not come to say so.

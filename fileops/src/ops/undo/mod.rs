@@ -135,7 +135,11 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
             last
         })?;
     }
-    job.journal.undoes(&held.journal.id);
+    let verb = held.journal.original.clone().unwrap_or_else(|| held.journal.verb.clone());
+    job.journal.undoes(&held.journal.id, &verb);
+    if let Some(error) = job.journal.error() {
+        return Err(error).during(Action::Journal, || &held.journal.path);
+    }
     let left: Vec<_> =
         held.journal.steps.iter().filter(|begun| begun.step.is_change() && !begun.is_inverted).cloned().collect();
     job.meter.totals.entries.fetch_add(left.len() as u64, Relaxed);
@@ -151,7 +155,12 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
         match inverse.of(&begun.step) {
             Ok(()) => {
                 add(&counters.entries, 1);
-                held.inverted(begun.number).during(Action::Journal, || &held.journal.path)?;
+                if let Err(error) = held.inverted(begun.number).during(Action::Journal, || &held.journal.path) {
+                    // The next undo finds out that it was done.
+                    job.fail(error);
+                    is_whole = false;
+                    break;
+                }
             }
             Err(error) if job.control.is_cancelled() && error.source.kind() == io::ErrorKind::Interrupted => {
                 is_whole = false;
