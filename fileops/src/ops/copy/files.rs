@@ -216,6 +216,7 @@ impl Copying {
             return self.place(worker, &dir, &source, spot, (draft, is_durable), &stat);
         }
         let name = self.publish(worker, &dir, &source, &spot, &mut draft, None)?;
+        self.created(worker, &dir, &name, &stat);
         self.done(worker, &dir, &name, &stat)?;
         self.settle_rest(worker, settled, (&dir, &name), &source, (&stat, read))
     }
