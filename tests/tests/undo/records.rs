@@ -126,14 +126,19 @@ fn rubbish_among_the_journals_hides_no_other() {
     alone!();
     let tree = Tree::new("from=new into=old");
     let id = {
-        let report = finish(fileops::copy_as(tree.path("from"), tree.path("into")).on_conflict(OnConflict::Replace).start());
+        let report =
+            finish(fileops::copy_as(tree.path("from"), tree.path("into")).on_conflict(OnConflict::Replace).start());
         report.id.expect("done")
     };
     for dir in ["operations", "history"] {
         put(dir, "aaaaaaaa", b"rubbish\n\xff\0\t\t\t\n");
         put(dir, "bbbbbbbb", b"");
         put(dir, "cccccccc", &line(&["fileops-journal", "2", "copy", "77", "1700000000"]));
-        put(dir, "dddddddd", &journal("copy", &[line(&[]), line(&[""]), line(&["step"]), line(&["did", "1", "created"])]));
+        put(
+            dir,
+            "dddddddd",
+            &journal("copy", &[line(&[]), line(&[""]), line(&["step"]), line(&["did", "1", "created"])]),
+        );
         put(dir, "eeeeeeee", &[0xff; 70_000]);
         fs::create_dir(state(dir).join("ffffffff.journal")).expect("made");
         symlink("/etc/passwd", state(dir).join("gggggggg.journal")).expect("made");
@@ -260,10 +265,16 @@ fn with_a_full_state_directory_a_copy_works_and_an_undo_does_nothing_half() {
     let id = replaced(&from, &into);
     let after = snapshot(&into);
     let filler = full.path().join("filler");
-    while fs::OpenOptions::new().append(true).create(true).open(&filler).and_then(|mut file| {
-        use std::io::Write;
-        file.write_all(&[0; 4096])
-    }).is_ok() {}
+    while fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&filler)
+        .and_then(|mut file| {
+            use std::io::Write;
+            file.write_all(&[0; 4096])
+        })
+        .is_ok()
+    {}
     let report = undo(&id);
     assert_eq!(errnos(&report), [libc::ENOSPC], "{report:?}");
     assert_same(&into, &after, "nothing was done");
