@@ -14,7 +14,7 @@ use crate::temp::Temp;
 pub const ALONE: &str = "FILEOPS_TEST_ALONE";
 
 /// A whole test.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs the rest of the test in a process of its own.
 #[macro_export]

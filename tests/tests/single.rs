@@ -13,9 +13,8 @@ fn run(single: fileops::Single) -> Report {
 }
 
 #[track_caller]
-fn complete(report: Report) -> Report {
-    assert!(report.is_complete(), "{report:?}");
-    report
+fn complete(report: Report) -> Box<Report> {
+    report.into_result().unwrap_or_else(|error| panic!("{:?}", error.report)).report
 }
 
 #[track_caller]

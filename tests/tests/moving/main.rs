@@ -10,6 +10,7 @@ mod power;
 mod races;
 mod renames;
 mod sweeps;
+mod undo;
 mod user;
 
 use std::collections::BTreeMap;

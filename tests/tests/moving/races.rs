@@ -74,23 +74,43 @@ fn swapped_at_every_request(
 }
 
 #[test]
-fn a_directory_of_the_source_swapped_at_any_request_leads_nowhere_else() {
+fn a_new_directory_of_the_source_swapped_at_any_request_leads_nowhere_else() {
     alone!();
     require_fuse!();
-    for dir in ["top/dir", "top/old", "top"] {
-        match dir {
-            "top/dir" => swapped_at_every_request(true, |root| Some(root.join("top/dir"))),
-            "top/old" => swapped_at_every_request(true, |root| Some(root.join("top/old"))),
-            _ => swapped_at_every_request(true, |root| Some(root.join("top"))),
-        }
-    }
+    swapped_at_every_request(true, |root| Some(root.join("top/dir")));
 }
 
 #[test]
-fn a_directory_of_the_target_swapped_at_any_request_leads_nowhere_else() {
+fn a_merged_directory_of_the_source_swapped_at_any_request_leads_nowhere_else() {
+    alone!();
+    require_fuse!();
+    swapped_at_every_request(true, |root| Some(root.join("top/old")));
+}
+
+#[test]
+fn the_source_swapped_at_any_request_leads_nowhere_else() {
+    alone!();
+    require_fuse!();
+    swapped_at_every_request(true, |root| Some(root.join("top")));
+}
+
+#[test]
+fn a_merged_directory_of_the_target_swapped_at_any_request_leads_nowhere_else() {
     alone!();
     require_fuse!();
     swapped_at_every_request(false, |root| Some(root.join("top/old")));
+}
+
+#[test]
+fn the_target_swapped_at_any_request_leads_nowhere_else() {
+    alone!();
+    require_fuse!();
     swapped_at_every_request(false, |root| Some(root.join("top")));
+}
+
+#[test]
+fn a_stage_swapped_at_any_request_leads_nowhere_else() {
+    alone!();
+    require_fuse!();
     swapped_at_every_request(false, |root| stages(root).pop());
 }

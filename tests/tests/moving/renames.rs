@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use fileops::{OnConflict, Outcome, Refusal};
+use fileops::{OnConflict, Outcome, Refusal, Undoable};
 use fileops_tests::tree::{inode, make};
-use fileops_tests::{FaultFs, Op, Rich, Tree, alone, require_fuse, snapshot};
+use fileops_tests::{Action, Fault, FaultFs, Op, Rich, Tree, alone, require_fuse, snapshot};
 
 use crate::{assert_arrived, assert_tree, complete, errnos, finish, refusals, run, uncached};
 
@@ -196,4 +196,38 @@ fn what_is_missing_is_named_and_the_rest_moves() {
     assert_eq!(errnos(&report), [libc::ENOENT]);
     assert_eq!(report.failures[0].path, tree.path("missing"));
     tree.assert("into/a=1 into/b=2");
+}
+
+#[test]
+fn a_rename_whose_answer_is_lost_is_done_all_the_same() {
+    alone!();
+    require_fuse!();
+    for errno in [libc::EIO, libc::EINTR] {
+        let fs = uncached();
+        make(fs.backing(), "a=new dir/file=x into/a=old");
+        let fault = fs.add(Fault::new(Op::Rename, Action::LostReply(errno)));
+        let sources = ["a", "dir"].map(|name| fs.path().join(name));
+        let relocation = fileops::move_to(sources, fs.path().join("into")).on_conflict(OnConflict::Replace);
+        complete(run(relocation.undoable(Undoable::No)));
+        assert!(fs.hits(fault) >= 2);
+        assert_tree(fs.backing(), "into/a=new into/dir/file=x");
+    }
+}
+
+#[test]
+fn a_file_that_took_the_old_ones_name_meanwhile_is_not_replaced() {
+    alone!();
+    require_fuse!();
+    let fs = uncached();
+    make(fs.backing(), "a=new into/a=old");
+    let into = fs.backing().join("into");
+    let swap = move || {
+        let _ = fs::rename(into.join("a"), into.join("before"));
+        fs::write(into.join("a"), "precious, longer").expect("written");
+    };
+    fs.add(Fault::new(Op::Rename, Action::call(swap)).nth(1));
+    let relocation = fileops::move_to([fs.path().join("a")], fs.path().join("into")).on_conflict(OnConflict::Replace);
+    let report = run(relocation.undoable(Undoable::No));
+    assert_eq!(refusals(&report), [Some(Refusal::TargetChanged)], "{report:?}");
+    assert_tree(fs.backing(), "a=new into/a=precious,\\slonger into/before=old");
 }

@@ -104,7 +104,9 @@ fn faults() -> Vec<(Op, Action)> {
 /// For the longest scenes: what the others show as well is left to them.
 fn some_faults() -> Vec<(Op, Action)> {
     let mut faults = faults();
-    faults.retain(|(_, action)| !matches!(action, Action::Errno(libc::ENOSPC | libc::EINTR)));
+    faults.retain(|(_, action)| {
+        !matches!(action, Action::Errno(libc::ENOSPC | libc::EINTR) | Action::LostReply(libc::EINTR))
+    });
     faults
 }
 
@@ -144,12 +146,29 @@ fn a_fault_at_either_side_loses_nothing_of_a_file_that_replaces() {
     sweep(Side::Target, "top#9000", "top=old", &faults());
 }
 
+/// What a request of names can have.
+fn faults_of_names() -> Vec<(Op, Action)> {
+    faults().into_iter().filter(|(op, _)| *op == Op::Any).collect()
+}
+
 #[test]
-fn a_fault_at_a_rename_loses_nothing() {
+fn a_fault_while_a_tree_is_renamed_loses_nothing() {
     alone!();
     require_fuse!();
-    let any: Vec<_> = faults().into_iter().filter(|(op, _)| *op == Op::Any).collect();
-    sweep(Side::Both, TREE, "", &any);
-    sweep(Side::Both, TREE, OLD, &any);
-    sweep(Side::Both, "top#9000", "top=old", &any);
+    sweep(Side::Both, TREE, "", &faults_of_names());
+}
+
+#[test]
+fn a_fault_while_trees_merge_by_renames_loses_nothing() {
+    alone!();
+    require_fuse!();
+    let merge = "top/one=hello top/dir/three=inside top/link->one";
+    sweep(Side::Both, merge, "top/one=old top/dir/other=stays", &faults_of_names());
+}
+
+#[test]
+fn a_fault_while_a_file_replaces_another_by_a_rename_loses_neither() {
+    alone!();
+    require_fuse!();
+    sweep(Side::Both, "top#9000", "top=old", &faults_of_names());
 }
