@@ -43,11 +43,14 @@ fn what_is_kept_is_its_users_alone_and_goes_with_the_undo() {
     assert_eq!(fs::read_to_string(memory.path().join("file")).expect("read"), "old");
 }
 
+/// Something in the place of the area: a name for it, and how it is made.
+type Trap = (&'static str, fn(&Path));
+
 #[test]
 fn an_area_that_is_a_link_or_somebody_elses_is_not_used() {
     alone!();
     require_root!();
-    let traps: [(&str, fn(&Path)); 4] = [
+    let traps: [Trap; 4] = [
         ("a link", |path| symlink("elsewhere", path).expect("made")),
         ("somebody else's", |path| {
             fs::create_dir(path).expect("made");
