@@ -6,6 +6,7 @@ mod moving;
 mod questions;
 mod single;
 mod trash;
+mod undo;
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};

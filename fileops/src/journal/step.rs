@@ -99,8 +99,8 @@ pub(crate) enum Step {
     Carried { from: Location, to: Location, identity: Identity },
     /// A directory that was there before is about to change; its modification time until then.
     Touched { dir: Dir, modified: Time },
-    /// The operation is over, and leaves a directory that it touched with this modification time.
-    Left { dir: Dir, modified: Time },
+    /// The operation is over, and leaves a directory that it touched with these modification and change times.
+    Left { dir: Dir, modified: Time, changed: Time },
 }
 
 impl Step {
@@ -137,7 +137,7 @@ impl Step {
                 to.word("carried").location(from).location(target).identity(identity)
             }
             Step::Touched { dir, modified } => to.word("touched").dir(dir).time(modified),
-            Step::Left { dir, modified } => to.word("left").dir(dir).time(modified),
+            Step::Left { dir, modified, changed } => to.word("left").dir(dir).time(modified).time(changed),
         };
         to.0
     }
@@ -158,7 +158,7 @@ impl Step {
             b"moved" => Step::Moved { from: location(from)?, to: location(from)?, identity: identity(from)? },
             b"carried" => Step::Carried { from: location(from)?, to: location(from)?, identity: identity(from)? },
             b"touched" => Step::Touched { dir: dir(from)?, modified: time(from)? },
-            b"left" => Step::Left { dir: dir(from)?, modified: time(from)? },
+            b"left" => Step::Left { dir: dir(from)?, modified: time(from)?, changed: time(from)? },
             _ => return None,
         })
     }
@@ -260,7 +260,7 @@ mod tests {
             Step::Moved { from: at("x\n\t%"), to: at("y"), identity: some() },
             Step::Carried { from: at("x"), to: at("y"), identity: some() },
             Step::Touched { dir: at("x").dir, modified: time },
-            Step::Left { dir: at("x").dir, modified: time },
+            Step::Left { dir: at("x").dir, modified: time, changed: time },
         ];
         for step in steps {
             assert_eq!(Step::parse(&step.fields()), Some(step));

@@ -70,7 +70,7 @@ pub(crate) fn put_back_times(job: &Job) {
 pub(crate) fn leave(job: &Job) {
     for dir in job.journal.touched() {
         if let Ok(stat) = open_dir(&dir).and_then(Stat::of) {
-            job.journal.did(&Step::Left { dir, modified: stat.modified });
+            job.journal.did(&Step::Left { dir, modified: stat.modified, changed: stat.changed });
         }
     }
 }

@@ -219,7 +219,7 @@ fn what_a_redo_replaced_is_kept_however_little_room_is_left() {
     // The areas are looked at after every sixteenth operation.
     let tree = Tree::new("");
     for number in 0..14 {
-        let made = finish(fileops::create_file(tree.path(&number.to_string())).start());
+        let made = finish(fileops::create_file(tree.path(number.to_string())).start());
         assert!(made.is_complete(), "{made:?}");
     }
     let id = replaced(&new, mount.path().join("into"));

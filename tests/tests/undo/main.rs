@@ -4,6 +4,7 @@
 mod again;
 mod area;
 mod changed;
+mod levels;
 mod random;
 mod records;
 

@@ -24,20 +24,20 @@ use crate::{finish, uncached};
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     /// `new` becomes `old/new`.
-    CopyInto,
+    Into,
     /// What is in `new` comes into `old`.
-    CopyAs,
+    As,
     /// What is in `new` comes into a new directory.
-    CopyAsNew,
+    New,
 }
 
 impl Deed {
     fn start(self, dir: &Path, rule: OnConflict, on_cancel: OnCancel) -> Operation {
         let (new, old) = (dir.join("new"), dir.join("old"));
         let copy = match self {
-            Deed::CopyInto => fileops::copy([new], old),
-            Deed::CopyAs => fileops::copy_as(new, old),
-            Deed::CopyAsNew => fileops::copy_as(new, dir.join("other")),
+            Deed::Into => fileops::copy([new], old),
+            Deed::As => fileops::copy_as(new, old),
+            Deed::New => fileops::copy_as(new, dir.join("other")),
         };
         copy.on_conflict(rule).on_cancel(on_cancel).jobs(2).start()
     }
@@ -85,7 +85,7 @@ fn trouble() -> impl Strategy<Value = Trouble> {
 fn case(items: usize, seconds: Range<i64>) -> impl Strategy<Value = Case> {
     use OnConflict::{Different, Fail, Newer, Rename, Replace, Skip};
     let items = || vec(item(few_names(), 600_000, seconds.clone()), 0..items);
-    let deed = prop::sample::select(vec![Deed::CopyInto, Deed::CopyAs, Deed::CopyAs, Deed::CopyAsNew]);
+    let deed = prop::sample::select(vec![Deed::Into, Deed::As, Deed::As, Deed::New]);
     let rule = prop::sample::select(vec![Fail, Skip, Replace, Replace, Replace, Rename, Newer, Different]);
     let on_cancel = prop::sample::select(vec![OnCancel::RemoveNewTrees, OnCancel::KeepFinished]);
     (items(), items(), deed, rule, on_cancel, trouble()).prop_map(|(new, old, deed, rule, on_cancel, trouble)| Case {

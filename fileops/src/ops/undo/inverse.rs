@@ -1,6 +1,8 @@
 //! The inverse of each step. Nothing is deleted: what goes away goes to the kept area.
 
-use super::{changed, unchanged};
+use super::changed;
+use super::known::Known;
+use super::unchanged::{self, Since};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Dir, Identity, Location, Pending, Step, Written};
 use crate::operation::Job;
@@ -25,6 +27,7 @@ pub(super) struct Inverse<'a> {
     sealed: HashMap<Location, Time>,
     /// The same for trees that were not sealed, since the operation did not come to its end.
     otherwise: Time,
+    known: Arc<Known>,
     dirs: HashMap<Arc<Path>, Arc<OwnedFd>>,
     /// The times of directories before something changed in them.
     touched: HashMap<Arc<Path>, Time>,
@@ -43,7 +46,8 @@ impl<'a> Inverse<'a> {
         let end = journal.ended.map_or(journal.written, |(_, end)| end);
         let otherwise = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
         let (dirs, touched, trees, names) = Default::default();
-        Inverse { job, pool, sealed: sealed.collect(), otherwise, dirs, touched, trees, names }
+        let known = Arc::new(Known::since(end, journal));
+        Inverse { job, pool, sealed: sealed.collect(), otherwise, known, dirs, touched, trees, names }
     }
 
     pub(super) fn of(&mut self, step: &Step) -> Result<()> {
@@ -116,13 +120,15 @@ impl<'a> Inverse<'a> {
             return if is_empty { Ok(stat.allocated) } else { Err(changed(at.path())) };
         }
         let time = self.sealed.get(at).copied();
-        unchanged::tree(dir, at, stat.id, time, self.otherwise, self.job, self.pool)
+        let since = Since { sealed: time, otherwise: self.otherwise, known: Arc::clone(&self.known) };
+        unchanged::tree(dir, at, stat.id, since, self.job, self.pool)
     }
 
     /// Whether nothing was done to a file since it got its name, as far as is known when that was.
     fn is_as_sealed(&self, at: &Location, identity: &Identity, stat: &Stat) -> bool {
         let changed = self.sealed.get(at).copied().unwrap_or(identity.changed);
-        Identity { changed, ..*identity }.is_unchanged(stat, &at.dir.file_system)
+        let is_unchanged = |changed| Identity { changed, ..*identity }.is_unchanged(stat, &at.dir.file_system);
+        is_unchanged(changed) || (is_unchanged(stat.changed) && self.known.is(|| at.path(), stat.changed))
     }
 
     /// It comes back, to where it was.
@@ -217,7 +223,11 @@ impl<'a> Inverse<'a> {
         let pending = self.intend(&step)?;
         let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
         let renamed = steps::settle(self.job, pending, renamed);
-        renamed.map_err(|error| Error::new(Action::Rename, to.path(), error).with_target(from.path()))
+        renamed.map_err(|error| Error::new(Action::Rename, to.path(), error).with_target(from.path()))?;
+        if let Ok(stat) = Stat::at(&*home, &from.name) {
+            self.job.journal.did(&Step::Sealed { at: from.clone(), time: stat.changed });
+        }
+        Ok(())
     }
 
     /// It is moved back across, by the same means: a durable copy whose source goes last. Its steps stand in this journal too.

@@ -3,6 +3,7 @@
 
 mod history;
 mod inverse;
+mod known;
 mod settle;
 mod trim;
 mod unchanged;
@@ -249,7 +250,7 @@ fn put_back_times(held: &Held, inverse: &Inverse<'_>, is_whole: bool, job: &Job)
     for begun in &held.journal.steps {
         match &begun.step {
             Step::Touched { dir, modified } if seen.insert(&dir.path) => before.push((dir, *modified)),
-            Step::Left { dir, modified } => drop(left.insert(&dir.path, *modified)),
+            Step::Left { dir, modified, .. } => drop(left.insert(&dir.path, *modified)),
             _ => {}
         }
     }

@@ -7,6 +7,7 @@ use crate::pool::Pool;
 use crate::sys::mount;
 use crate::sys::stat::Stat;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,13 +22,14 @@ const SHARE: u64 = 2;
 
 /// Reading the whole history is worth it when so much was kept at once, and every so many operations.
 const MUCH: u64 = 16 << 20;
+const MUCH_OF: u64 = 8;
 const NOW_AND_THEN: usize = 16;
 
 /// To be called at the end of an operation. What the operation itself has kept stays, unless it is an undo: what that takes
 /// away is a copy of something.
 pub(crate) fn trim(job: &Job, pool: &Pool) {
     let count = if job.journal.has_changes() { journal::past_count() } else { 0 };
-    if count <= OPERATIONS && count % NOW_AND_THEN != NOW_AND_THEN - 1 && job.kept.bytes() < MUCH {
+    if count <= OPERATIONS && count % NOW_AND_THEN != NOW_AND_THEN - 1 && !is_much(job) {
         return;
     }
     let Ok(history) = journal::history() else { return };
@@ -37,6 +39,13 @@ pub(crate) fn trim(job: &Job, pool: &Pool) {
             drop_much(&left, &area, free, job, pool);
         }
     }
+}
+
+/// Whether so much was kept that it tells on the room there is.
+fn is_much(job: &Job) -> bool {
+    let kept = job.kept.bytes();
+    let tells = |file: &OwnedFd| mount::free_bytes(file).is_ok_and(|free| kept > free / MUCH_OF);
+    kept >= MUCH || (kept > 0 && job.kept.areas().iter().any(|(_, file)| tells(file)))
 }
 
 /// Gives what stays.

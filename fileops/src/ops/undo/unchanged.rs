@@ -1,6 +1,7 @@
 //! Whether a new tree is as the operation left it. Everything that happens to a file, to its attributes or to its names sets
 //! its change time, which nobody can set back; so one time for the whole tree is enough, the one it was sealed with.
 
+use super::known::Known;
 use super::{CHECKERS, changed};
 use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, Worker};
 use crate::error::{Action, During, Error, Refusal, Result};
@@ -14,20 +15,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Looks at everything in a tree; gives what it takes on the disk. `sealed` is the time it was sealed with, `otherwise` the
-/// last at which something may have changed if it was not.
-pub(super) fn tree(
-    dir: &Arc<OwnedFd>,
-    at: &Location,
-    id: Id,
-    sealed: Option<Time>,
-    otherwise: Time,
-    of: &Arc<Job>,
-    pool: &Pool,
-) -> Result<u64> {
+/// When something that was made is as it was left.
+pub(super) struct Since {
+    /// The time it was sealed with.
+    pub(super) sealed: Option<Time>,
+    /// The last at which something may have changed if it was not.
+    pub(super) otherwise: Time,
+    /// What undos did to it since.
+    pub(super) known: Arc<Known>,
+}
+
+/// Looks at everything in a tree; gives what it takes on the disk.
+pub(super) fn tree(dir: &Arc<OwnedFd>, at: &Location, id: Id, since: Since, of: &Arc<Job>, pool: &Pool) -> Result<u64> {
     let job = Job::new("check", OnShortage::Warn);
     let (dir, of, allocated) = (Arc::clone(dir), Arc::clone(of), AtomicU64::new(0));
-    let check = Check { dir, at: at.clone(), id, sealed, otherwise, of, allocated };
+    let check = Check { dir, at: at.clone(), id, since, of, allocated };
     let (engine, _) = engine::run(check, &job, pool, CHECKERS);
     let mut failures = job.report(Outcome::Done).failures;
     if engine.visitor.of.control.is_cancelled() {
@@ -47,8 +49,7 @@ struct Check {
     at: Location,
     /// The top's.
     id: Id,
-    sealed: Option<Time>,
-    otherwise: Time,
+    since: Since,
     /// The operation that wants to know.
     of: Arc<Job>,
     allocated: AtomicU64,
@@ -57,15 +58,18 @@ struct Check {
 impl Check {
     fn look(&self, stat: &Stat, path: impl FnOnce() -> PathBuf) -> Visit {
         self.of.checkpoint()?;
-        let is_changed = match self.sealed {
+        let is_changed = match self.since.sealed {
             // The sealing itself set the change time of the top.
             Some(time) if stat.id == self.id => stat.changed > time,
             Some(time) => stat.changed >= time,
             // The top got its name last.
-            None => stat.changed > self.otherwise && stat.id != self.id,
+            None => stat.changed > self.since.otherwise && stat.id != self.id,
         };
         if is_changed {
-            return Err(changed(path()).into());
+            let path = path();
+            if !self.since.known.is(|| path.clone(), stat.changed) {
+                return Err(changed(path).into());
+            }
         }
         self.allocated.fetch_add(stat.allocated, Relaxed);
         Ok(())
