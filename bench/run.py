@@ -79,6 +79,10 @@ COPIERS = {
     "fcp": Contender("fcp {source} {target}", crate="fcp"),
     "xcp": Contender("xcp --no-progress -r {source} {target}", crate="xcp"),
     "xcp, 16 workers": Contender("xcp --no-progress -w 16 -r {source} {target}", crate="xcp"),
+    "fileops --durable": Contender("fileops copy --durable -T {source} {target}", ours=True),
+    "cp -a, sync": Contender('sh -c "cp -a {source} {target} && sync -f {target}"'),
+    "fileops --verify": Contender("fileops copy --verify -T {source} {target}", ours=True),
+    "cp -a, sync, diff": Contender('sh -c "cp -a {source} {target} && sync -f {target} && diff -r {source} {target}"'),
     "xcp, parblock": Contender("xcp --no-progress --driver parblock -r {source} {target}", crate="xcp"),
 }
 DELETERS = {
@@ -96,6 +100,8 @@ MOVERS = {
 }
 
 EVERYBODY = ("limit", "fileops", "cp -a", "rsync -aHAXS", "cpz", "fcp", "xcp")
+DURABLE = ("fileops --durable", "cp -a, sync")
+VERIFIED = ("fileops --verify", "cp -a, sync, diff")
 WAITING = ("limit", "limit, 16 workers", "fileops", "cp -a", "cpz", "xcp, 16 workers")
 
 
@@ -551,6 +557,10 @@ SECTIONS = (
         IN_CLONE,
         space=5,
     ),
+    Section("durable-small", "100,000 small files, on the device", "small", on_disk, DURABLE, space=3),
+    Section("durable-large", "one file of 4 GiB, on the device", "large", on_disk, DURABLE, space=9),
+    Section("verify-small", "100,000 small files, compared", "small", on_disk, VERIFIED, space=3),
+    Section("verify-large", "one file of 4 GiB, compared", "large", on_disk, VERIFIED, space=9),
     Section("fuse-source", "2,000 files, 1 ms a call in the source", "slow", in_memory, WAITING, slow="source"),
     Section("fuse-target", "2,000 files, 1 ms a call in the target", "slow", in_memory, WAITING, slow="target"),
     Section("memory-small", "peak memory, 100,000 small files", "small", in_memory, ("limit", "fileops")),

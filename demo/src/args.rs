@@ -113,12 +113,6 @@ pub(crate) struct CopyArgs {
     /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
     #[arg(long)]
     pub(crate) durable: bool,
-    /// Read each copy back past the cache, and compare it with what was read from the source
-    #[arg(long)]
-    pub(crate) verify: bool,
-    /// Begin at the beginning, whatever an interrupted copy of the same left
-    #[arg(long)]
-    pub(crate) no_resume: bool,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
@@ -159,6 +153,12 @@ pub(crate) struct TransferArgs {
     /// Leave directories from read-only media read-only
     #[arg(long)]
     pub(crate) keep_read_only_dirs: bool,
+    /// Read each copy back past the cache, and compare it with what was read from the source
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Begin at the beginning, whatever an interrupted copy of the same left
+    #[arg(long)]
+    pub(crate) no_resume: bool,
     /// Move at most so many bytes of contents a second: 10M, 512K, 1.5G (a number alone is KiB, 0 is no limit)
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate::parse)]
     pub(crate) bwlimit: u64,

@@ -20,8 +20,8 @@ pub(crate) fn run(args: CopyArgs) -> Exit {
     let copy = copy
         .on_cancel(if args.keep_finished { OnCancel::KeepFinished } else { OnCancel::RemoveNewTrees })
         .links(if args.follow { Links::Follow } else { Links::Keep })
-        .verify(if args.verify { Verify::Contents } else { Verify::Nothing })
-        .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted });
+        .verify(if args.transfer.verify { Verify::Contents } else { Verify::Nothing })
+        .resume(if args.transfer.no_resume { Resume::Never } else { Resume::WhereInterrupted });
     let copy = if args.durable { copy.durability(Durability::Device) } else { copy };
     let (mut out, transfer) = (Out::default(), &args.transfer);
     let watch = Watch::new(&transfer.view, Goal::Total, Some(args.destination.clone()));

@@ -76,8 +76,8 @@ impl Recovery<'_> {
     }
 
     fn resume(&mut self, id: &str, leftover: &Leftover) {
-        match leftover.copy_again() {
-            Some(copy) => self.follow(|| copy.start()),
+        match leftover.again() {
+            Some(again) => self.follow(|| again.start()),
             None => {
                 self.failures += 1;
                 complain(&messages::cannot_resume(id));

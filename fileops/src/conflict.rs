@@ -81,13 +81,20 @@ pub struct Conflict {
     pub target: Party,
     /// What was seen at the target: an answer is about that.
     pub(crate) seen: Stat,
+    /// Whether one can still go into the other.
+    pub(crate) can_merge: bool,
     comparer: Comparer,
 }
 
 impl Conflict {
     pub(crate) fn new(source: (PathBuf, &Stat), target: (PathBuf, &Stat), comparer: Comparer) -> Conflict {
         let seen = *target.1;
-        Conflict { source: Party::new(source), target: Party::new(target), seen, comparer }
+        Conflict { source: Party::new(source), target: Party::new(target), seen, can_merge: true, comparer }
+    }
+
+    /// What is to be put there is made already, as a whole.
+    pub(crate) fn too_late_to_merge(self) -> Conflict {
+        Conflict { can_merge: false, ..self }
     }
 
     /// Whether the source was modified later than what is at the target.

@@ -8,7 +8,7 @@ use crate::control::lock;
 use crate::journal::{self, Dir, Journal, Location};
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
-use crate::sys::{attributes, mount, name, process};
+use crate::sys::{attributes, lock as locks, mount, name, process};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -21,16 +21,22 @@ use std::sync::{Arc, Mutex};
 /// In a top directory the area is called by this and the user's number.
 const IN_TOP: &str = ".fileops-kept-";
 
+/// How often an area is made that another operation removes as empty at the same moment.
+const ATTEMPTS: usize = 100;
+
 /// The kept areas that one operation uses.
 pub(crate) struct Kept {
     /// Of the operation: with a number it makes a name that nothing else has.
     id: String,
     next: AtomicU64,
-    /// By mount. A mount where there can be none is not tried again.
-    areas: Mutex<HashMap<u64, Option<Arc<Area>>>>,
+    /// By mount and device. Where there can be none it is not tried again.
+    areas: Mutex<HashMap<OnMount, Option<Arc<Area>>>>,
     /// What was put there takes so much on the disk.
     bytes: AtomicU64,
 }
+
+/// The number of a mount (0 before Linux 5.8) and a device.
+type OnMount = (u64, u64);
 
 /// A kept area, open.
 pub(crate) struct Area {
@@ -54,8 +60,8 @@ impl Kept {
     /// Where something that is in `dir` can be kept; `None` if nowhere on its mount.
     pub(crate) fn place(&self, dir: &OwnedFd, path: &Path, journal: &Journal) -> Option<Place> {
         let stat = Stat::of_dir(dir).ok()?;
-        // Before Linux 5.8 mounts have no number: by device then.
-        let key = if stat.mount == 0 { stat.id.dev } else { stat.mount };
+        // Before Linux 5.8 mounts have no number. One can have several devices: the subvolumes of btrfs.
+        let key = (stat.mount, stat.id.dev);
         let known = lock(&self.areas).get(&key).cloned();
         let area = match known {
             Some(area) => area,
@@ -89,7 +95,10 @@ impl Kept {
     /// Areas in which nothing is kept go.
     pub(crate) fn tidy(&self) {
         for area in std::mem::take(&mut *lock(&self.areas)).into_values().flatten() {
-            let _ = name::rmdir(&area.parent, &area.name);
+            // Another operation may be about to keep something there.
+            if locks::is_alone(&area.file) {
+                let _ = name::rmdir(&area.parent, &area.name);
+            }
         }
     }
 }
@@ -108,7 +117,8 @@ impl Place {
 impl Area {
     fn of(dir: &OwnedFd, path: &Path, stat: &Stat, journal: &Journal) -> Option<Area> {
         let in_state = journal::directory("kept").filter(|area| is_on(area, stat));
-        if let Some(area) = in_state.and_then(|area| Area::open(&area, stat, journal).ok()) {
+        let of_state = |area: PathBuf| Area::open(open::root(area.parent()?).ok()?, &area, stat, journal).ok();
+        if let Some(area) = in_state.and_then(of_state) {
             return Some(area);
         }
         let real = name::real_path(dir).or_else(|| std::path::absolute(path).ok())?;
@@ -116,23 +126,20 @@ impl Area {
         let mut above: Vec<&Path> = real.ancestors().take_while(|path| path.starts_with(&top)).collect();
         above.reverse();
         let name = format!("{IN_TOP}{}", process::effective_ids().0);
-        above.into_iter().find_map(|path| Area::open(&path.join(&name), stat, journal).ok())
+        let of_place = |path: &Path| Area::open(open::real(path).ok()?, &path.join(&name), stat, journal).ok();
+        above.into_iter().find_map(of_place)
     }
 
     /// Opens it, made if it is not there. One that is a link, another user's or on another mount is none.
-    fn open(path: &Path, of: &Stat, journal: &Journal) -> io::Result<Area> {
-        let (parent, name) = (path.parent().ok_or(io::ErrorKind::NotFound)?, path.file_name().unwrap_or_default());
-        let name = CString::new(name.as_bytes())?;
-        let parent = open::root(parent)?;
-        match name::mkdir(&parent, &name, 0o700) {
-            Ok(()) if process::umask() & 0o700 != 0 => attributes::set_mode_at(&parent, &name, 0o700)?,
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+    fn open(parent: OwnedFd, path: &Path, of: &Stat, journal: &Journal) -> io::Result<Area> {
+        let name = CString::new(path.file_name().unwrap_or_default().as_bytes())?;
+        let is_here = |stat: &Stat| (stat.mount, stat.id.dev) == (of.mount, of.id.dev);
+        if !is_here(&Stat::of_dir(&parent)?) {
+            return Err(io::ErrorKind::CrossesDevices.into());
         }
-        let file = open::dir(&parent, &name, Follow::No)?;
-        let stat = Stat::of_dir(&file)?;
+        let (file, stat) = Area::opened(&parent, &name)?;
         let is_ours = stat.uid == process::effective_ids().0;
-        if !is_ours || (stat.mount, stat.id.dev) != (of.mount, of.id.dev) {
+        if !is_ours || !is_here(&stat) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         if stat.permissions() & 0o777 != 0o700 {
@@ -141,6 +148,30 @@ impl Area {
         }
         let dir = journal.dir(&file, path);
         Ok(Area { file, dir, parent, name })
+    }
+
+    fn opened(parent: &OwnedFd, name: &CStr) -> io::Result<(OwnedFd, Stat)> {
+        for _ in 0..ATTEMPTS {
+            match name::mkdir(parent, name, 0o700) {
+                Ok(()) if process::umask() & 0o700 != 0 => attributes::set_mode_at(parent, name, 0o700)?,
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            let opened = open::dir(parent, name, Follow::No).and_then(|file| {
+                // Nobody removes it from now on.
+                locks::share(&file);
+                let (stat, now) = (Stat::of_dir(&file)?, Stat::at(parent, name)?);
+                Ok((file, stat, now.id == stat.id))
+            });
+            match opened {
+                Ok((file, stat, true)) => return Ok((file, stat)),
+                // Another operation was over, and had removed it as empty.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 

@@ -107,7 +107,7 @@ pub use operation::{OnShortage, Operation, Running, Shortage};
 pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as, duplicate};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
-pub use ops::recover::{Leftover, forget, leftovers, search};
+pub use ops::recover::{Again, Leftover, forget, leftovers, search};
 pub use ops::relocate::{Move, move_as, move_to};
 pub use ops::single::{Single, create_dir, create_file, hard_link, rename, symlink};
 pub use ops::trash::{

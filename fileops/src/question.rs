@@ -175,7 +175,10 @@ impl Question {
             Resolution::Stop => true,
             Resolution::Skip => !matches!(self, Question::MediumGone(_)),
             Resolution::Replace | Resolution::Newer | Resolution::Different => self.kind() == QuestionKind::Replace,
-            Resolution::Merge => self.kind() == QuestionKind::Merge,
+            Resolution::Merge => {
+                let can_merge = matches!(self, Question::Conflict(conflict) if conflict.can_merge);
+                can_merge && self.kind() == QuestionKind::Merge
+            }
             Resolution::Rename(_) | Resolution::KeepBoth => matches!(self, Question::Conflict(_)),
             Resolution::Retry => !matches!(self, Question::Conflict(_)),
             Resolution::RetryWithRights => matches!(self, Question::Failure(_)),

@@ -1,5 +1,6 @@
 //! The command line as scripts and people meet it: exit codes, streams, names, signals.
 
+mod durable;
 mod interrupted;
 mod moving;
 mod questions;

@@ -188,15 +188,15 @@ struct Person {
 }
 
 impl Person {
-    fn new(place: &Place, args: &str) -> Option<Person> {
+    fn new(place: &Place, args: &str) -> Person {
         let mut script = Command::new("script");
         place.prepare(&mut script);
         let line = format!("{} {args}", env!("CARGO_BIN_EXE_fileops"));
         script.args(["-q", "-e", "-c", &line, "/dev/null"]);
         script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).env("TERM", "xterm");
-        let mut child = script.spawn().ok()?;
+        let mut child = script.spawn().expect("script(1) of util-linux");
         let screen = child.stdout.take().unwrap();
-        Some(Person { child, screen, shown: String::new() })
+        Person { child, screen, shown: String::new() }
     }
 
     /// Waits until this stands on the screen, after what was seen before.
@@ -227,7 +227,7 @@ fn a_person_is_asked_together_at_the_end_and_enter_loses_nothing() {
     let place = Place::new();
     conflicts(&place, &["a", "b", "c"]);
     place.file("from/other", "other");
-    let Some(mut person) = Person::new(&place, "copy --jobs 1 -T from to") else { return };
+    let mut person = Person::new(&place, "copy --jobs 1 -T from to");
     person.sees("everything else is done; 3 questions are left");
     assert_eq!(place.read("to/other"), "other");
     person.sees("exists.");
@@ -261,7 +261,7 @@ fn a_person_is_asked_together_at_the_end_and_enter_loses_nothing() {
 fn one_answer_of_a_person_is_enough_for_all() {
     let place = Place::new();
     conflicts(&place, &["a", "b", "c"]);
-    let Some(mut person) = Person::new(&place, "copy -T from to") else { return };
+    let mut person = Person::new(&place, "copy -T from to");
     person.sees("> ");
     person.types("r all\n");
     let (exit, shown) = person.end();
@@ -273,7 +273,7 @@ fn one_answer_of_a_person_is_enough_for_all() {
 fn an_interrupt_at_the_prompt_ends_within_a_second() {
     let place = Place::new();
     conflicts(&place, &["a"]);
-    let Some(mut person) = Person::new(&place, "copy -T from to") else { return };
+    let mut person = Person::new(&place, "copy -T from to");
     person.sees("> ");
     let since = Instant::now();
     person.types("\x03");
@@ -288,7 +288,7 @@ fn an_interrupt_at_the_prompt_ends_within_a_second() {
 fn the_end_of_a_persons_input_skips() {
     let place = Place::new();
     conflicts(&place, &["a", "b"]);
-    let Some(mut person) = Person::new(&place, "copy -T from to") else { return };
+    let mut person = Person::new(&place, "copy -T from to");
     person.sees("> ");
     person.types("\x04");
     let (exit, shown) = person.end();

@@ -4,7 +4,7 @@
 //! entries are left *rests*: a stage gets its name then, and only then are they worked on, as in any directory that others
 //! see.
 
-use super::node::{Left, Node};
+use super::node::{End, Left, Node};
 use super::queue::Task;
 use super::{Engine, Entry, Stop, Visit, Visitor, Worker};
 use crate::control::{Cancelled, lock};
@@ -138,6 +138,12 @@ impl<V: Visitor> Worker<V> {
         Some((given.resolution.as_ref()?, given.seen.as_ref()))
     }
 
+    /// What was answered when a directory was left before.
+    pub(crate) fn answer_to_end(&self, dir: &Node<V::Dir>) -> Option<&Resolution> {
+        let (above, side) = (dir.parent()?, dir.side(End::Source)?);
+        self.given.as_ref().filter(|given| given.is_for(above, side.name()))?.resolution.as_ref()
+    }
+
     /// Whether the entry is to be opened for us where its owner can do that.
     pub(crate) fn has_rights(&self, dir: &Arc<Node<V::Dir>>, name: &CStr) -> bool {
         self.given.as_ref().is_some_and(|given| given.has_rights && given.is_for(dir, name))
@@ -260,7 +266,14 @@ impl<V: Visitor> Worker<V> {
                 None
             }
             Spot::End(dir) => {
-                self.leave(dir).into_iter().for_each(|step| self.go_up(step));
+                if let (Some(above), Some(side)) = (dir.parent(), dir.side(End::Source)) {
+                    let (dir, name) = (Arc::clone(above), side.name().to_owned());
+                    let resolution = Some(resolution);
+                    self.given = Some(Given { dir, name, resolution, seen: None, has_rights: false });
+                }
+                let left = self.leave(dir);
+                self.given = None;
+                left.into_iter().for_each(|step| self.go_up(step));
                 None
             }
             Spot::Root(_) if is_left_out => {
@@ -282,14 +295,22 @@ impl<V: Visitor> Worker<V> {
         }
     }
 
-    /// The end of a directory's subtree failed. Gives the error back if nobody is to be asked about it.
-    fn end_failed(&mut self, dir: &Arc<Node<V::Dir>>, error: Error) -> Result<(), Error> {
-        if !self.asks_about(&error) || dir.parent().is_none() {
-            return Err(error);
+    /// The end of a directory's subtree failed, or is a question. Gives it back if nobody is to be asked about it.
+    fn end_failed(&mut self, dir: &Arc<Node<V::Dir>>, stop: Stop) -> Visit {
+        if dir.parent().is_none() {
+            return Err(stop);
         }
-        let question = Question::Failure(Failure { error: Arc::new(error), rights: Err(Unfit::NotAboutRights) });
-        let parked = self.park(Parked { place: Spot::End(Arc::clone(dir)), question, given: None });
-        parked.map_or(Ok(()), |(_, parked)| Err(parked.question.unanswered()))
+        let question = match stop {
+            Stop::Asked(question) => *question,
+            Stop::Failed(error) if self.asks_about(&error) => {
+                Question::Failure(Failure { error: Arc::new(error), rights: Err(Unfit::NotAboutRights) })
+            }
+            stop => return Err(stop),
+        };
+        match self.park(Parked { place: Spot::End(Arc::clone(dir)), question, given: None }) {
+            Some((_, parked)) => Err(parked.question.unanswered().into()),
+            None => Ok(()),
+        }
     }
 
     /// A part of a directory's subtree is over, and perhaps with it the directories above.
@@ -342,8 +363,8 @@ impl<V: Visitor> Worker<V> {
             false => engine.visitor.leave_dir(self, node),
         };
         let left = match left {
-            Err(Stop::Failed(error)) => match self.end_failed(node, error) {
-                Err(error) => Err(error.into()),
+            Err(stop @ (Stop::Failed(_) | Stop::Asked(_))) => match self.end_failed(node, stop) {
+                Err(stop) => Err(stop),
                 // Above it, it is one more that waits.
                 Ok(()) if node.rest() => {
                     let above = node.parent()?;

@@ -246,6 +246,14 @@ impl Journal {
         lock(&self.error).take()
     }
 
+    /// Why records are missing, so far.
+    pub(crate) fn error(&self) -> Option<io::Error> {
+        let error = lock(&self.error);
+        error
+            .as_ref()
+            .map(|error| error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error))
+    }
+
     fn failed(&self, result: io::Result<()>) {
         if let Err(error) = result {
             lock(&self.error).get_or_insert(error);

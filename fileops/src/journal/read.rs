@@ -2,13 +2,13 @@
 
 use super::line::{line, number, records, whole};
 use super::origin::Origin;
-use super::step::Step;
+use super::step::{Step, is_name, is_real};
 use super::{HEADER, VERSION, directory};
 use crate::sys::{lock as locks, open};
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// Opens the directory of the stage.
     pub(crate) fn open_dir(&self) -> io::Result<std::os::fd::OwnedFd> {
-        open::root(&self.dir)
+        open::real(&self.dir)
     }
 }
 
@@ -121,6 +121,8 @@ pub(super) fn journals(kind: &str) -> io::Result<Vec<PathBuf>> {
     let Some(dir) = directory(kind) else { return Ok(Vec::new()) };
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // Something else is in its place.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Vec::new()),
         entries => entries?,
     };
     let mut paths = Vec::new();
@@ -152,37 +154,45 @@ fn remove_unseen(path: &Path) {
 /// Takes a journal for oneself; `None` if it is in use, or gone, or of a version that we do not know.
 pub(crate) fn hold(path: &Path) -> io::Result<Option<Held>> {
     // A lock needs a descriptor that could write.
-    let file = match OpenOptions::new().read(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
+    let Some(file) = open_journal(path, OpenOptions::new().read(true).append(true))? else { return Ok(None) };
     if !locks::try_lock(&file)? {
         return Ok(None);
     }
-    let journal = read(path)?;
-    if journal.is_some() {
-        // What is added to a torn line would be torn with it.
-        let bytes = fs::read(path)?;
-        let whole = whole(&bytes);
-        if whole < bytes.len() {
-            file.set_len(whole as u64)?;
-        }
+    let Some(journal) = read(path)? else { return Ok(None) };
+    let held = Held { journal, file };
+    // What is added to a torn line would be torn with it.
+    let bytes = fs::read(path)?;
+    let whole = whole(&bytes);
+    if whole < bytes.len() {
+        held.file.set_len(whole as u64)?;
+        held.was_written_then()?;
     }
-    Ok(journal.map(|journal| Held { journal, file }))
+    Ok(Some(held))
 }
 
 /// `None` for one that is gone meanwhile, or of a version that we do not know.
 fn read(path: &Path) -> io::Result<Option<Written>> {
-    let found = fs::read(path).and_then(|bytes| Ok((bytes, fs::symlink_metadata(path)?)));
-    let (bytes, stat) = match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        found => found?,
-    };
+    let Some(mut file) = open_journal(path, OpenOptions::new().read(true))? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let stat = file.metadata()?;
     let Some(mut written) = parse(&bytes) else { return Ok(None) };
     written.path = path.to_owned();
     written.id = id_of(path);
     written.written = stat.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Some(written))
+}
+
+/// Opens a journal; `None` for what is gone, and for what is none of ours: a directory, a link, a pipe, a file of root's. It
+/// must not hide the others.
+fn open_journal(path: &Path, options: &mut OpenOptions) -> io::Result<Option<File>> {
+    match options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+        Ok(file) => Ok(Some(file).filter(|file| file.metadata().is_ok_and(|meta| meta.is_file()))),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOENT | libc::EISDIR | libc::ELOOP | libc::ENXIO | libc::EACCES | libc::EPERM) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 fn parse(bytes: &[u8]) -> Option<Written> {
@@ -244,12 +254,16 @@ fn parse(bytes: &[u8]) -> Option<Written> {
 
 fn stage(number: u64, fields: &[Vec<u8>]) -> Option<Recorded> {
     let [_, file_system, dir, name, wanted, ..] = fields else { return None };
-    Some(Recorded {
+    let (dir, name) = (PathBuf::from(OsString::from_vec(dir.clone())), CString::new(name.as_slice()).ok()?);
+    let wanted = CString::new(wanted.as_slice()).ok()?;
+    // A damaged or forged record must not make anything else a stage.
+    let is_stage = is_real(&dir) && super::is_stage_name(name.to_bytes()) && is_name(&wanted);
+    is_stage.then(|| Recorded {
         number,
         file_system: String::from_utf8_lossy(file_system).into_owned(),
-        dir: PathBuf::from(OsString::from_vec(dir.clone())),
-        name: CString::new(name.as_slice()).ok()?,
-        wanted: CString::new(wanted.as_slice()).ok()?,
+        dir,
+        name,
+        wanted,
         inode: None,
         origin: None,
     })
@@ -274,7 +288,21 @@ impl Held {
     }
 
     pub(super) fn append(&mut self, fields: &[&[u8]]) -> io::Result<()> {
-        self.file.write_all(&line(fields))
+        self.file.write_all(&line(fields))?;
+        self.was_written_then()
+    }
+
+    /// When its operation wrote last is all that tells when an interrupted one ended: what is added later does not count.
+    fn was_written_then(&self) -> io::Result<()> {
+        match self.journal.ended {
+            Some(_) => Ok(()),
+            None => self.file.set_modified(UNIX_EPOCH + self.journal.written),
+        }
+    }
+
+    /// Whether it is where the journals of interrupted operations are.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        directory("operations").is_some_and(|dir| self.journal.path.starts_with(dir))
     }
 
     /// Moves it to the history.

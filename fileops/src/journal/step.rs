@@ -4,7 +4,7 @@ use super::line::number;
 use crate::sys::stat::{Stat, Time};
 use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// A directory, told so that it holds after a restart: which file system, and where it was mounted then.
@@ -198,7 +198,8 @@ pub(super) type Rest<'a> = std::slice::Iter<'a, Vec<u8>>;
 
 fn dir(from: &mut Rest<'_>) -> Option<Dir> {
     let file_system = std::str::from_utf8(from.next()?).ok()?.into();
-    Some(Dir { file_system, path: PathBuf::from(OsString::from_vec(from.next()?.clone())).into() })
+    let path = PathBuf::from(OsString::from_vec(from.next()?.clone()));
+    is_real(&path).then(|| Dir { file_system, path: path.into() })
 }
 
 pub(super) fn location(from: &mut Rest<'_>) -> Option<Location> {
@@ -207,8 +208,13 @@ pub(super) fn location(from: &mut Rest<'_>) -> Option<Location> {
     is_name(&name).then_some(Location { dir, name })
 }
 
+/// What a damaged or forged record must not make of a path: one that begins anywhere, or leads up.
+pub(super) fn is_real(path: &Path) -> bool {
+    path.is_absolute() && path.components().skip(1).all(|part| matches!(part, Component::Normal(_)))
+}
+
 /// What a damaged or forged record must not make of a name.
-fn is_name(name: &CStr) -> bool {
+pub(super) fn is_name(name: &CStr) -> bool {
     let name = name.to_bytes();
     !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/')
 }

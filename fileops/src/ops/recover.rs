@@ -2,12 +2,13 @@
 //! when asked to.
 
 use super::copy::{self, Copy};
-use super::{remove, undo};
+use super::relocate::Move;
+use super::{remove, source, undo};
 use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error, Result};
 use crate::journal::{self, Recorded, Written};
-use crate::operation::{Job, OnShortage};
+use crate::operation::{Job, OnShortage, Operation};
 use crate::pool::Pool;
 use crate::report::Outcome;
 use crate::sys::list;
@@ -18,6 +19,38 @@ use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+
+/// An operation that was interrupted, to be started again.
+#[non_exhaustive]
+#[must_use = "nothing is done until it is started"]
+pub enum Again {
+    /// A copy.
+    Copy(Copy),
+    /// A move, of what it had not moved yet.
+    Move(Move),
+}
+
+impl Again {
+    /// Starts it, and gives the handle.
+    pub fn start(self) -> Operation {
+        match self {
+            Again::Copy(copy) => copy.start(),
+            Again::Move(relocation) => relocation.start(),
+        }
+    }
+}
+
+/// What was moved before the interruption is not there any more.
+fn still_there(sources: Vec<PathBuf>) -> Vec<PathBuf> {
+    let is_gone = |path: &PathBuf| {
+        let stat = source::open(path).map(|(side, name)| {
+            let dir = side.open_descriptor().expect("a root's side is open");
+            Stat::at(&*dir, &name)
+        });
+        matches!(stat, Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound)
+    };
+    sources.into_iter().filter(|path| !is_gone(path)).collect()
+}
 
 /// Something unfinished that an operation left on disk.
 #[non_exhaustive]
@@ -45,10 +78,13 @@ pub struct Leftover {
 }
 
 impl Leftover {
-    /// The copy that left it, not started yet. Started, it goes on where it was interrupted. `None` where no record tells what
-    /// it was.
-    pub fn copy_again(&self) -> Option<Copy> {
-        copy::asked(&self.asked)
+    /// What left it, not started yet. Started, it goes on where it was interrupted. `None` where no record tells what it was.
+    pub fn again(&self) -> Option<Again> {
+        let (sources, destination, options) = copy::parse(&self.asked)?;
+        Some(match options.moves {
+            Some(_) => Again::Move(Move::with(still_there(sources), destination, options)),
+            None => Again::Copy(Copy::with(sources, destination, options)),
+        })
     }
 
     /// Removes it, with everything in it, if it is still the file that was found.

@@ -1,6 +1,6 @@
 //! Moving: the options. What is done is a copy's walk (`copy`) that renames wherever it can (`copy/moving`).
 
-use super::copy::{self, Destination, Durability, Names, Options, ReadOnlyDirs, Resume};
+use super::copy::{self, Destination, Durability, Names, Options, ReadOnlyDirs, Resume, Verify};
 use super::delete::Mounts;
 use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::engine::Workers;
@@ -62,10 +62,26 @@ pub struct Move {
 
 impl Move {
     fn new(sources: Vec<PathBuf>, destination: Destination) -> Move {
+        let options = Options { moves: Some(Mounts::default()), ..Options::default() };
+        Move::with(sources, destination, options)
+    }
+
+    pub(super) fn with(sources: Vec<PathBuf>, destination: Destination, options: Options) -> Move {
         // What is copied is made durable in a way of its own, before its source goes.
-        let (durability, resume) = (Some(Durability::Cached), Resume::Never);
-        let options = Options { moves: Some(Mounts::default()), durability, resume, ..Options::default() };
+        let options = Options { durability: Some(Durability::Cached), ..options };
         Move { sources, destination, options, pool: None }
+    }
+
+    /// What is compared before a source goes that had to be copied; default [`Verify::Nothing`].
+    pub fn verify(mut self, verify: Verify) -> Move {
+        self.options.verify = verify;
+        self
+    }
+
+    /// What becomes of that which an interrupted move left; default [`Resume::WhereInterrupted`].
+    pub fn resume(mut self, resume: Resume) -> Move {
+        self.options.resume = resume;
+        self
     }
 
     /// What happens where a target exists already; default [`OnConflict::Fail`].

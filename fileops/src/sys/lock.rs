@@ -1,5 +1,6 @@
 //! Locks that live as long as an open file description, so that a dead process holds none.
 
+use rustix::fs::{self, FlockOperation};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -22,4 +23,14 @@ pub(crate) fn try_lock(file: impl AsFd) -> io::Result<bool> {
         Some(libc::EAGAIN | libc::EACCES) => Ok(false),
         _ => Err(error),
     }
+}
+
+/// Says that an open directory is in use, until it is closed. Where there are no locks that is not known.
+pub(crate) fn share(dir: impl AsFd) {
+    let _ = fs::flock(dir, FlockOperation::NonBlockingLockShared);
+}
+
+/// Whether nobody else uses a directory that we [`share`], and nobody will until it is closed.
+pub(crate) fn is_alone(dir: impl AsFd) -> bool {
+    fs::flock(dir, FlockOperation::NonBlockingLockExclusive).is_ok()
 }

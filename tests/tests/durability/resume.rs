@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use fileops::{NoteKind, OnConflict, Report, Resume};
 use fileops_tests::alone::{journals, part, wait_for_child};
 use fileops_tests::user::variable;
-use fileops_tests::{Mount, Tree, alone, assert_same_tree, require_command, require_root, test_name, user_part};
+use fileops_tests::{
+    Ignore, Mount, Tree, alone, assert_same_tree, assert_same_tree_but, require_command, require_root, test_name,
+    user_part,
+};
 
 use crate::{MIB, PATIENCE, allocated, fill, finish, stages};
 
@@ -239,13 +242,39 @@ fn a_copy_can_be_asked_for_again_as_it_was() {
     let from = large(&source);
     interrupted_at(test_name!(), &from, into.root(), 30 * MIB);
     let left = fileops::leftovers().expect("read");
-    let copy = left[0].copy_again().expect("it was recorded");
+    let copy = left[0].again().expect("it was recorded");
     drop(left);
     let report = finish(copy.start());
     assert!(report.is_complete(), "{report:?}");
     assert!(report.resumed >= 25 * MIB);
     assert_same_tree(&from, into.path("large"));
     nothing_is_left(into.root());
+}
+
+#[test]
+fn a_move_across_devices_goes_on_where_it_was_killed_and_only_then_are_the_sources_gone() {
+    user_part!("copy", {
+        let relocation = fileops::move_to([variable("FROM")], variable("INTO"));
+        println!("{:?}", finish(relocation.bandwidth(Some(100 * MIB)).start()));
+    });
+    alone!();
+    require_root!();
+    let (source, kept) = (many(20), many(20));
+    let mount = Mount::tmpfs("size=200m").expect("mounted");
+    let (from, into) = (source.path("top"), mount.path());
+    interrupted_at(test_name!(), &from, into, 28 * MIB);
+    let ignored = Ignore { mtime: true, ..Ignore::default() };
+    assert_same_tree_but(kept.path("top/4"), from.join("4"), &ignored);
+    let left = fileops::leftovers().expect("read");
+    let again = left[0].again().expect("it was recorded");
+    assert!(matches!(again, fileops::Again::Move(_)));
+    drop(left);
+    let report = finish(again.start());
+    assert!(report.is_complete(), "{report:?}");
+    assert!(report.resumed > MIB, "{report:?}");
+    assert!(!from.exists());
+    assert_same_tree_but(kept.path("top"), into.join("top"), &ignored);
+    nothing_is_left(into);
 }
 
 #[test]

@@ -95,6 +95,23 @@ fn a_bad_copy_never_has_its_name_where_others_see_it() {
 }
 
 #[test]
+fn a_move_that_verifies_keeps_the_source_of_a_bad_copy() {
+    alone!();
+    require_fuse!();
+    for (entries, bad) in [("file#70000", "file"), ("file/a=x file/b#70000", "file/b")] {
+        let (tree, target) = (Tree::new(entries), FaultFs::new());
+        let fault = Fault::new(Op::Write, Action::Flip);
+        target.add(if bad == "file" { fault.nth(1) } else { fault.name("b").nth(1) });
+        let report = finish(fileops::move_to([tree.path("file")], target.path()).verify(Verify::Contents).start());
+        assert_eq!(report.failures.len(), 1, "{report:?}");
+        assert_eq!(report.failures[0].refusal(), Some(Refusal::Mismatch), "{report:?}");
+        assert!(tree.path(bad).exists(), "the source is gone");
+        assert!(!tree.path("file/a").exists());
+        assert!(!target.backing().join(bad).exists(), "the bad copy is left");
+    }
+}
+
+#[test]
 fn what_was_bad_once_is_good_when_it_is_tried_again() {
     alone!();
     require_fuse!();
@@ -107,11 +124,24 @@ fn what_was_bad_once_is_good_when_it_is_tried_again() {
 }
 
 #[test]
+fn a_single_file_that_was_staged_can_be_undone() {
+    alone!();
+    require_fuse!();
+    let (tree, target) = (Tree::new("file#70000"), FaultFs::new());
+    let report = verify(&tree.path("file"), target.path());
+    assert!(report.is_complete(), "{report:?}");
+    let undone = finish(fileops::undo(report.id.expect("it was recorded")).start());
+    assert!(undone.is_complete(), "{undone:?}");
+    assert!(!target.backing().join("file").exists());
+}
+
+#[test]
 fn the_source_is_read_once() {
     alone!();
     require_fuse!();
     let source = Options { direct_io: true, ..Options::default() }.mount().expect("mounted");
-    make(source.backing(), TREE);
+    // Each is read in one step, however long that takes.
+    make(source.backing(), "top/one=hello top/dir/three#70000 top/dir/four#9000 top/same=>top/one");
     let mut reads = Vec::new();
     for verify in [Verify::Nothing, Verify::Contents] {
         let into = Tree::new("");

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fileops::{OnConflict, OnError, Outcome, Phase, Question, Resolution, Scope, Unfit, copy, copy_as};
 use fileops_tests::tree::make;
@@ -12,7 +12,7 @@ use fileops_tests::{
     Action, Fault, FaultFs, Op, Tree, as_user, require_fuse, require_root, test_name, user, user_part,
 };
 
-use crate::{about, answer, asked, end, failed, is_conflict, skipped, wait_until};
+use crate::{about, alone, answer, asked, end, failed, is_conflict, skipped, wait_until};
 
 /// A user without a name.
 const USER: u32 = 1234;
@@ -70,11 +70,11 @@ fn all_else_has_its_final_name_before_the_first_answer() {
 
 #[test]
 fn waiting_for_answers_costs_no_processor_time() {
+    alone!();
     let tree = Tree::new("from/a=new from/b=b to/a=old");
     let operation =
         copy([tree.path("from/a"), tree.path("from/b")], tree.path("to")).on_conflict(OnConflict::Ask).start();
     asked(&operation, 1);
-    thread::sleep(Duration::from_millis(50));
     let switches = || {
         let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
         let ours = tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "fileops\n"));
@@ -82,11 +82,11 @@ fn waiting_for_answers_costs_no_processor_time() {
         let lines = status.lines().filter_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
         lines.map(|count| count.trim().parse::<u64>().unwrap()).sum::<u64>()
     };
-    let quiet = (0..20).any(|_| {
+    let quiet = (0..10).any(|_| {
         let before = switches();
         thread::sleep(Duration::from_millis(400));
-        // Other tests of this process have threads of that name too: some time all of them are quiet.
-        switches() - before < 4
+        // What began just before may still end.
+        switches() == before
     });
     assert!(quiet, "threads wake while there is nothing to do");
     operation.cancel();
@@ -98,13 +98,10 @@ fn a_cancel_ends_the_wait_and_reports_what_was_not_answered() {
     let tree = Tree::new("from/a=new from/b=new from/c=c to/a=old to/b=old");
     let operation = copy_as(tree.path("from"), tree.path("to")).on_conflict(OnConflict::Ask).start();
     let questions = asked(&operation, 2);
-    let since = Instant::now();
     operation.cancel();
-    let id = questions[0].id;
+    assert_eq!(questions.len(), 2);
     let report = end(operation);
-    assert!(since.elapsed() < Duration::from_millis(500), "{:?}", since.elapsed());
     assert_eq!((report.outcome, failed(&report)), (Outcome::Cancelled, vec!["a".into(), "b".into()]));
-    assert!(id > 0);
     tree.assert("from/a=new from/b=new from/c=c to/a=old to/b=old to/c=c");
 }
 
@@ -327,7 +324,9 @@ fn a_medium_that_is_gone_pauses_everything_and_is_asked_about_once() {
     wait_until(|| {
         // A worker that was late may have asked once more.
         let late = operation.questions();
-        late.iter().for_each(|open| drop(operation.answer(open.id, Resolution::Retry, Scope::This)));
+        for open in late {
+            let _ = operation.answer(open.id, Resolution::Retry, Scope::This);
+        }
         operation.is_done()
     });
     let report = end(operation);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use fileops::{OnConflict, OnError, Operation, Outcome, QuestionKind, Resolution, Scope, copy_as};
+use fileops::{OnConflict, OnError, Operation, Outcome, QuestionKind, Resolution, Scope, Unfit, copy_as};
 use fileops_tests::tree::{inode, make};
 use fileops_tests::user::give;
 use fileops_tests::{
@@ -135,6 +135,51 @@ fn a_directory_that_comes_late_leaves_the_times_above_it() {
     answer(&operation, &questions, "sub", Resolution::Retry);
     assert!(end(operation).is_complete());
     assert_same_tree(source.path("from"), fs.path().join("to"));
+}
+
+#[test]
+fn a_tree_whose_name_was_taken_meanwhile_is_asked_about_and_not_lost() {
+    require_fuse!();
+    let (fs, tree) = (FaultFs::new(), Tree::new("to/"));
+    make(fs.path(), "from/slow=y from/d/z=z");
+    let copied = |answers: &[Resolution]| {
+        fs.add(Fault::new(Op::Read, Action::Hang).name("slow"));
+        let operation = copy_as(fs.path().join("from"), tree.path("to/new")).on_conflict(OnConflict::Ask).start();
+        assert!(fs.wait_hanging(1, Duration::from_secs(20)));
+        make(tree.root(), "to/new/somebody=s");
+        fs.clear();
+        fs.release();
+        for answer in answers {
+            let questions = asked(&operation, 1);
+            assert_eq!(questions[0].question.allows(&Resolution::Merge), Err(Unfit::NoAnswer));
+            operation.answer(questions[0].id, answer.clone(), Scope::This).unwrap();
+            wait_until(|| operation.questions().iter().all(|open| open.id != questions[0].id));
+        }
+        let report = end(operation);
+        fs::remove_dir_all(tree.path("to/new")).unwrap();
+        report
+    };
+    assert!(copied(&[Resolution::KeepBoth]).is_complete());
+    tree.assert("to/new\\s(2)/slow=y to/new\\s(2)/d/z=z");
+    assert!(copied(&[Resolution::Rename("new (2)".into()), Resolution::Rename("c".into())]).is_complete());
+    tree.assert("to/new\\s(2)/slow=y to/new\\s(2)/d/z=z to/c/slow=y to/c/d/z=z");
+    assert_eq!(failed(&copied(&[Resolution::Skip])), ["from"]);
+    tree.assert("to/new\\s(2)/slow=y to/new\\s(2)/d/z=z to/c/slow=y to/c/d/z=z");
+}
+
+#[test]
+fn a_name_whose_link_failed_is_linked_after_all() {
+    require_fuse!();
+    let source = Tree::new("from/a=x from/b=>from/a from/c=>from/a");
+    let fs = FaultFs::new();
+    fs.add(Fault::new(Op::Link, Action::Errno(libc::EIO)).first(1));
+    let to = fs.path().join("to");
+    let operation = copy_as(source.path("from"), &to).on_error(OnError::Ask).jobs(1).start();
+    let questions = asked(&operation, 1);
+    operation.answer(questions[0].id, Resolution::Retry, Scope::This).unwrap();
+    let report = end(operation);
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!((inode(to.join("b")), inode(to.join("c"))), (inode(to.join("a")), inode(to.join("a"))));
 }
 
 #[test]

@@ -107,8 +107,9 @@ fn check_final_names(source: &Path, into: &Path, old: &str, at: &str) {
 
 /// Recovery lists what is left, removes what is ours and nothing else. Gives how many were ours.
 fn recover(into: &Path, backing: &Path, old: &str, at: &str) -> usize {
-    let left = stages(backing);
+    // An old file that is under a stage's name goes to where it is kept.
     let listed = fileops::leftovers().expect("the journals can be read");
+    let left = stages(backing);
     let mut paths: Vec<_> = listed.iter().map(|leftover| leftover.path.clone()).collect();
     let mut expected: Vec<_> =
         left.iter().map(|path| into.join(path.strip_prefix(backing).expect("it is below"))).collect();

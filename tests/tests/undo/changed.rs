@@ -6,9 +6,9 @@ use std::path::Path;
 
 use fileops::{OnConflict, PastState, Refusal};
 use fileops_tests::tree::assert_tree;
-use fileops_tests::{Tree, alone, snapshot};
+use fileops_tests::{Mount, Tree, alone, require_root, snapshot};
 
-use crate::{assert_same, copied, finish, kept_in, replaced, undo, undone};
+use crate::{assert_same, copied, finish, kept_in, redone, replaced, undo, undone};
 
 /// Everything that can be done to a file: a name for it, and how.
 type Change = (&'static str, fn(&Path));
@@ -194,6 +194,40 @@ fn what_was_skipped_or_failed_is_no_part_of_an_undo() {
     let report =
         finish(fileops::copy([tree.path("from/one")], tree.path("into")).on_conflict(OnConflict::Skip).start());
     assert_eq!(report.id, None);
+}
+
+#[test]
+fn a_file_that_had_a_name_of_ours_while_it_was_written_is_undone() {
+    alone!();
+    let tree = Tree::new("into/");
+    let large = tree.path("large");
+    fs::File::create(&large).and_then(|file| file.set_len((64 << 20) + 1)).expect("made");
+    let report = finish(fileops::copy([&large], tree.path("into")).start());
+    undone(&report.id.expect("something to undo"));
+    assert!(!tree.path("into/large").exists());
+}
+
+#[test]
+fn what_a_redo_replaced_is_kept_however_little_room_is_left() {
+    require_root!();
+    alone!();
+    let mount = Mount::tmpfs("size=10m").expect("mounted");
+    let (new, file) = (mount.path().join("new"), mount.path().join("into/new"));
+    fs::create_dir(mount.path().join("into")).expect("made");
+    fs::write(&file, vec![1; 3 << 20]).expect("written");
+    fs::write(&new, vec![2; 2 << 20]).expect("written");
+    // The areas are looked at after every sixteenth operation.
+    let tree = Tree::new("");
+    for number in 0..14 {
+        let made = finish(fileops::create_file(tree.path(&number.to_string())).start());
+        assert!(made.is_complete(), "{made:?}");
+    }
+    let id = replaced(&new, mount.path().join("into"));
+    undone(&id);
+    let redone = redone(&id);
+    assert_eq!(fs::metadata(&file).expect("there").len(), 2 << 20);
+    undone(&redone);
+    assert_eq!(fs::metadata(&file).expect("there").len(), 3 << 20);
 }
 
 #[test]

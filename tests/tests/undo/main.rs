@@ -2,8 +2,10 @@
 //! or in the kept area, and an undo brings the tree back as it was.
 
 mod again;
+mod area;
 mod changed;
 mod random;
+mod records;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -119,7 +119,8 @@ impl Copying {
         if !self.interrupted.claim(found.id, stat.id) {
             return Err(self.refusal(entry, name, Refusal::Exists));
         }
-        if adopted.is_whole(&found, stat) && !self.is_verifying() {
+        // What makes its source go is compared in any case.
+        if adopted.is_whole(&found, stat) && !self.is_verifying() && self.moving.is_none() {
             if self.is_durable() && !entry.dir.data.route().target.syncs_at_once() {
                 let file = open::file(&**target, name, Follow::No).during(Action::Open, path)?;
                 data::sync(&file).during(Action::Sync, path)?;

@@ -308,7 +308,7 @@ impl Copying {
                     let stage = open::dir(&*staged.dir, staged.name(), Follow::No);
                     stage.and_then(|stage| sync_dir(&stage)).during(Action::Sync, || staged.shown())?;
                 }
-                self.publish_dir(&tree, &staged)?;
+                self.publish_dir(worker, &tree, &staged)?;
                 self.tree_done(worker, &tree);
                 let side = tree.side(End::Target).expect("a copy has a target");
                 (side.name().to_owned(), Going::Tree(tree.stat().id), goes)

@@ -1,7 +1,8 @@
 //! What was asked for, in words that are recorded, so that it can be asked for again after an interruption.
 
-use super::{Copy, Destination, Durability, Links, Names, OnCancel, Options, ReadOnlyDirs, Verify};
+use super::{Destination, Durability, Links, Names, OnCancel, Options, ReadOnlyDirs, Verify};
 use crate::conflict::OnConflict;
+use crate::ops::delete::Mounts;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ pub(super) fn words(sources: &[PathBuf], destination: &Destination, options: &Op
     words
 }
 
-/// The copy that was asked for in these words.
-pub(crate) fn asked(words: &[Vec<u8>]) -> Option<Copy> {
+/// What was asked for in these words.
+pub(crate) fn parse(words: &[Vec<u8>]) -> Option<(Vec<PathBuf>, Destination, Options)> {
     let [kind, destination, options, sources @ ..] = words else { return None };
     let path = |bytes: &Vec<u8>| PathBuf::from(OsString::from_vec(bytes.clone()));
     let destination = match kind.as_slice() {
@@ -33,8 +34,9 @@ pub(crate) fn asked(words: &[Vec<u8>]) -> Option<Copy> {
         b"as" => Destination::Name(path(destination)),
         _ => return None,
     };
-    let copy = Copy::new(sources.iter().map(path).collect(), destination);
-    Some(std::str::from_utf8(options).ok()?.split_whitespace().fold(copy, Copy::with_word))
+    let mut parsed = Options::default();
+    std::str::from_utf8(options).ok()?.split_whitespace().for_each(|word| parsed.hear(word));
+    Some((sources.iter().map(path).collect(), destination, parsed))
 }
 
 impl Options {
@@ -51,6 +53,8 @@ impl Options {
         say(self.on_cancel == OnCancel::KeepFinished, "keep-finished");
         say(self.verify == Verify::Contents, "verify");
         say(self.durability == Some(Durability::Device), "durable");
+        say(self.moves == Some(Mounts::Stay), "moves");
+        say(self.moves == Some(Mounts::Cross), "moves-across");
         words.join(" ")
     }
 }
@@ -63,19 +67,22 @@ const RULES: [(OnConflict, &str); 5] = [
     (OnConflict::Different, "different"),
 ];
 
-impl Copy {
-    fn with_word(self, word: &str) -> Copy {
+impl Options {
+    fn hear(&mut self, word: &str) {
         match word {
-            "follow" => self.links(Links::Follow),
-            "portable-names" => self.names(Names::Portable),
-            "keep-read-only-dirs" => self.read_only_dirs(ReadOnlyDirs::Keep),
-            "keep-finished" => self.on_cancel(OnCancel::KeepFinished),
-            "verify" => self.verify(Verify::Contents),
-            "durable" => self.durability(Durability::Device),
-            word => match RULES.into_iter().find(|&(_, rule)| rule == word) {
-                Some((rule, _)) => self.on_conflict(rule),
-                None => self,
-            },
+            "follow" => self.links = Links::Follow,
+            "portable-names" => self.names = Names::Portable,
+            "keep-read-only-dirs" => self.read_only_dirs = ReadOnlyDirs::Keep,
+            "keep-finished" => self.on_cancel = OnCancel::KeepFinished,
+            "verify" => self.verify = Verify::Contents,
+            "durable" => self.durability = Some(Durability::Device),
+            "moves" => self.moves = Some(Mounts::Stay),
+            "moves-across" => self.moves = Some(Mounts::Cross),
+            // What a later program asks for.
+            word => {
+                self.on_conflict =
+                    RULES.into_iter().find(|&(_, rule)| rule == word).map_or(self.on_conflict, |rule| rule.0)
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::sys::{attributes, name};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -318,7 +319,7 @@ impl Copying {
             return kept;
         }
         self.persist(worker, dir, |worker| self.settle_stage(worker, dir))?;
-        self.persist(worker, dir, |_| self.publish_dir(dir, staged))?;
+        self.persist(worker, dir, |worker| self.publish_dir(worker, dir, staged))?;
         dir.parent().into_iter().for_each(|above| self.has_new_name(above));
         dir.data.is_public.store(true, Release);
         self.is_settled(dir);
@@ -335,7 +336,7 @@ impl Copying {
         }
     }
 
-    pub(super) fn publish_dir(&self, dir: &Arc<Node<Place>>, staged: &Arc<Staged>) -> Visit {
+    pub(super) fn publish_dir(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, staged: &Arc<Staged>) -> Visit {
         let mut wanted = staged.wanted.clone();
         for _ in 0..RENAMES {
             match staged.publish(&wanted) {
@@ -348,11 +349,10 @@ impl Copying {
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    // Somebody took the name since we looked.
-                    if self.options.on_conflict != OnConflict::Rename {
-                        break;
+                    match self.other_name(worker, dir, staged, &wanted)? {
+                        Some(name) => wanted = name,
+                        None => break,
                     }
-                    wanted = self.free_name(&staged.dir, &wanted).during(Action::Stat, || staged.shown())?;
                 }
                 Err(error) => {
                     let error = names::explained(error, &wanted, dir.data.route().target);
@@ -362,6 +362,34 @@ impl Copying {
         }
         let error = Error::new(Action::Rename, dir.path(End::Source), Refusal::Exists);
         Err(error.with_target(staged.shown()).into())
+    }
+
+    /// Somebody took the name since we looked: another one by rule or answer, or a question.
+    fn other_name(
+        &self,
+        worker: &Worker<Self>,
+        dir: &Arc<Node<Place>>,
+        staged: &Staged,
+        wanted: &CStr,
+    ) -> Visit<Option<CString>> {
+        let free = || self.free_name(&staged.dir, wanted).during(Action::Stat, || staged.shown());
+        match worker.answer_to_end(dir) {
+            Some(Resolution::KeepBoth) => return Ok(Some(free()?)),
+            Some(Resolution::Rename(name)) if name.as_bytes() != wanted.to_bytes() => {
+                return Ok(CString::new(name.as_bytes()).ok());
+            }
+            _ => {}
+        }
+        match self.options.on_conflict {
+            OnConflict::Rename => Ok(Some(free()?)),
+            // What is moved is published beside the walk, where nothing can be parked.
+            OnConflict::Ask if worker.can_ask() && self.moving.is_none() => {
+                let old = Stat::at(&*staged.dir, wanted).during(Action::Stat, || staged.shown())?;
+                let path = staged.path.join(crate::engine::os(wanted));
+                Err(self.late_conflict(worker, dir, (path, &old)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The mode a directory gets.

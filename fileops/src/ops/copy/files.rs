@@ -109,7 +109,7 @@ impl Copying {
                     None => Draft::file(&self.ledger, dir, target, &spot, (mode, access), stat.size),
                     // It has to wait for others, without a descriptor.
                     Some(_) => {
-                        let create = |dir: &OwnedFd, name: &CStr| open::create(dir, name, mode);
+                        let create = |dir: &OwnedFd, name: &CStr| open::create_for(dir, name, mode, access);
                         Draft::named(&self.ledger, dir, target, &spot, create, Action::Create)
                     }
                 }
@@ -216,17 +216,21 @@ impl Copying {
             return self.place(worker, &dir, &source, spot, (draft, is_durable), &stat);
         }
         let name = self.publish(worker, &dir, &source, &spot, &mut draft, None)?;
+        self.created(worker, &dir, &name, &stat);
         self.done(worker, &dir, &name, &stat)?;
         self.settle_rest(worker, settled, (&dir, &name), &source, (&stat, read))
     }
 
-    /// What was copied to be moved is made durable with others, but where each has to be by itself.
+    /// What was copied to be moved is made durable with others, but where each has to be by itself or is compared.
     fn finish_moved(&self, worker: &mut Worker<Self>, file: File, spot: Spot, draft: Draft) -> Visit {
+        if self.is_verifying() {
+            self.verify_moved(worker, &file)?;
+        }
         let File { dir, target, stat, name, .. } = file;
         let path = || dir.path_of(End::Target, spot.name());
         let is_unreadable = stat.mode & 0o400 == 0 && !self.may_give_away;
-        let is_durable = is_unreadable || !dir.data.route().target.syncs_at_once();
-        if is_durable {
+        let is_durable = is_unreadable || self.is_verifying() || !dir.data.route().target.syncs_at_once();
+        if is_durable && !self.is_verifying() {
             data::sync(&target).during(Action::Sync, path)?;
         }
         open::close(target).during(Action::Write, path)?;

@@ -180,6 +180,9 @@ impl Copying {
         })();
         match linked {
             Ok(None) => {
+                if let Some(moving) = &self.moving {
+                    moving.departures.copied(dir, entry.name, stat);
+                }
                 let single = Stat { links: 1, size: 0, allocated: 0, ..*stat };
                 Some(self.done(worker, dir, spot.name(), &single))
             }

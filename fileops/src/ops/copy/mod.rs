@@ -26,7 +26,7 @@ mod spot;
 mod verify;
 mod visitor;
 
-pub(crate) use asked::asked;
+pub(super) use asked::parse;
 pub(super) use options::{Copies, Destination, Options};
 pub use options::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as, duplicate};
 pub use resume::Resume;

@@ -183,7 +183,10 @@ impl Default for Options {
 
 impl Copy {
     pub(super) fn new(sources: Vec<PathBuf>, destination: Destination) -> Copy {
-        let options = Options::default();
+        Copy::with(sources, destination, Options::default())
+    }
+
+    pub(in crate::ops) fn with(sources: Vec<PathBuf>, destination: Destination, options: Options) -> Copy {
         Copy { sources, destination, options, pool: None }
     }
 

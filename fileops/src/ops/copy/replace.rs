@@ -85,7 +85,13 @@ impl Keeping {
         let new = Identity { changed: Time::default(), ..Identity::from(new) };
         let at = Location { dir: job.journal.dir(dir, &staged.path), name: name.to_owned() };
         let step = Step::Replaced { at: at.clone(), new, kept: place.at.clone(), old: Identity::from(old) };
-        Some(Keeping { pending: job.journal.intend(&step), at, place })
+        let pending = job.journal.intend(&step);
+        if let Some(error) = job.journal.error() {
+            // What no record knows of nobody would find there.
+            job.note(NoteKind::NotKept, Some(&error), || staged.shown());
+            return None;
+        }
+        Some(Keeping { pending, at, place })
     }
 }
 

@@ -250,6 +250,16 @@ impl Copying {
         }
     }
 
+    /// A copy is compared before its source may go.
+    pub(super) fn verify_moved(&self, worker: &Worker<Self>, file: &File) -> Visit {
+        self.make_durable(worker, file)?;
+        if file.is_clone {
+            worker.job().verified(|verified| &mut verified.shared, file.stat.size);
+            return Ok(());
+        }
+        self.verify_open(worker, file)
+    }
+
     fn make_durable(&self, worker: &Worker<Self>, file: &File) -> Visit {
         data::sync(&file.target).during(Action::Sync, || file.dir.path_of(End::Target, &file.name))?;
         let counted = file.outgoing.counted.load(Ordering::Relaxed);

@@ -4,6 +4,7 @@ use super::Copying;
 use super::attributes::{Made, Target};
 use super::place::{Place, Spot};
 use super::{Copies, Names, compare, names};
+use crate::comparison::{Comparer, GoesOn};
 use crate::conflict::{self, Conflict, OnConflict};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
@@ -17,6 +18,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -132,6 +134,19 @@ impl Copying {
         let target = (entry.dir.path_of(End::Target, wanted), old);
         let conflict = Conflict::new(source, target, compare::comparer(worker, entry, wanted));
         Question::Conflict(Arc::new(conflict)).into()
+    }
+
+    /// The question that a new tree raises when its name was taken meanwhile: it is made, and cannot go into another one.
+    pub(super) fn late_conflict(
+        &self,
+        worker: &Worker<Self>,
+        dir: &Arc<Node<Place>>,
+        target: (PathBuf, &Stat),
+    ) -> Stop {
+        let cannot = |_: GoesOn<'_>| Err(io::ErrorKind::IsADirectory.into());
+        let comparer = Comparer::new(worker.pool(), cannot);
+        let conflict = Conflict::new((dir.path(End::Source), dir.stat()), target, comparer);
+        Question::Conflict(Arc::new(conflict.too_late_to_merge())).into()
     }
 
     /// The name that somebody gave an entry; if that is taken too, it is one more question.

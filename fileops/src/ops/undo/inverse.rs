@@ -2,7 +2,7 @@
 
 use super::{changed, unchanged};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{Dir, Identity, Location, Step, Written};
+use crate::journal::{Dir, Identity, Location, Pending, Step, Written};
 use crate::operation::Job;
 use crate::ops::{relocate, remove, steps};
 use crate::pool::Pool;
@@ -88,11 +88,17 @@ impl<'a> Inverse<'a> {
                 last
             });
         };
-        let pending = self.job.journal.intend(&Step::Removed { at: at.clone(), kept: place.at.clone(), identity });
+        let pending = self.intend(&Step::Removed { at: at.clone(), kept: place.at.clone(), identity })?;
         let taken = steps::rename(dir, &at.name, place.area(), &place.at.name, id);
         steps::settle(self.job, pending, taken).during(Action::Rename, || at.path())?;
         self.job.kept.add(identity.allocated);
         Ok(())
+    }
+
+    /// Nothing is displaced that no record would know of.
+    fn intend(&self, step: &Step) -> Result<Pending> {
+        let pending = self.job.journal.intend(step);
+        self.job.journal.error().map_or(Ok(pending), Err).during(Action::Journal, || step.path())
     }
 
     /// What was made must be as it was left. Gives what it takes on the disk.
@@ -130,7 +136,7 @@ impl<'a> Inverse<'a> {
         self.touches(at, &dir)?;
         // The change time is that of the rename, which is still to come.
         let step = Step::Created { at: at.clone(), identity: Identity { changed: Time::default(), ..*identity } };
-        let pending = self.job.journal.intend(&step);
+        let pending = self.intend(&step)?;
         let renamed = steps::rename(&area, &kept.name, &dir, &at.name, stat.id);
         steps::settle(self.job, pending, renamed).during(Action::Rename, || at.path())?;
         self.has_its_name(&dir, at, &stat);
@@ -166,7 +172,7 @@ impl<'a> Inverse<'a> {
         // The change time is that of the exchange, which is still to come.
         let back = Identity { changed: Time::default(), ..*old };
         let step = Step::Replaced { at: at.clone(), new: back, kept: kept.clone(), old: *new };
-        let pending = self.job.journal.intend(&step);
+        let pending = self.intend(&step)?;
         let exchanged = name::exchange(&*dir, &at.name, &*area, &kept.name);
         let is_done = || Stat::at(&*dir, &at.name).is_ok_and(|now| now.id == before.id);
         match exchanged {
@@ -208,7 +214,7 @@ impl<'a> Inverse<'a> {
         self.touches(from, &home)?;
         self.touches(to, &away)?;
         let step = Step::Moved { from: to.clone(), to: from.clone(), identity: *identity };
-        let pending = self.job.journal.intend(&step);
+        let pending = self.intend(&step)?;
         let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
         let renamed = steps::settle(self.job, pending, renamed);
         renamed.map_err(|error| Error::new(Action::Rename, to.path(), error).with_target(from.path()))
@@ -253,7 +259,7 @@ impl<'a> Inverse<'a> {
         let beside = self.open(first)?;
         let stat = Stat::at(&*beside, &first.name).during(Action::Stat, || first.path())?;
         let step = Step::Carried { from: to.clone(), to: from.clone(), identity: Identity::from(&stat) };
-        let pending = self.job.journal.intend(&step);
+        let pending = self.intend(&step)?;
         let linked = name::link(&*beside, &first.name, home, &from.name).and_then(|()| name::unlink(away, &to.name));
         steps::settle(self.job, pending, linked).during(Action::Link, || from.path())
     }

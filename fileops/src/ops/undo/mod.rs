@@ -137,6 +137,9 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
     }
     let verb = held.journal.original.clone().unwrap_or_else(|| held.journal.verb.clone());
     job.journal.undoes(&held.journal.id, &verb);
+    if let Some(error) = job.journal.error() {
+        return Err(error).during(Action::Journal, || &held.journal.path);
+    }
     let left: Vec<_> =
         held.journal.steps.iter().filter(|begun| begun.step.is_change() && !begun.is_inverted).cloned().collect();
     job.meter.totals.entries.fetch_add(left.len() as u64, Relaxed);
@@ -152,7 +155,12 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
         match inverse.of(&begun.step) {
             Ok(()) => {
                 add(&counters.entries, 1);
-                held.inverted(begun.number).during(Action::Journal, || &held.journal.path)?;
+                if let Err(error) = held.inverted(begun.number).during(Action::Journal, || &held.journal.path) {
+                    // The next undo finds out that it was done.
+                    job.fail(error);
+                    is_whole = false;
+                    break;
+                }
             }
             Err(error) if job.control.is_cancelled() && error.source.kind() == io::ErrorKind::Interrupted => {
                 is_whole = false;
@@ -166,7 +174,8 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
     }
     inverse.seal();
     put_back_times(&held, &inverse, is_whole, job);
-    if is_whole {
+    if is_whole || (held.is_interrupted() && !is_redo) {
+        // Nothing unfinished is left of an interrupted one: what could not be undone now can be from the history.
         settle_history(&held, is_redo).during(Action::Journal, || &held.journal.path)?;
     }
     Ok(is_whole)

@@ -71,6 +71,12 @@ fn replaced(at: &Location, new: &Identity, kept: &Location, old: &Identity, stag
         }
         return Ok(true);
     }
+    if let (Some(one), Some(other)) = (look(at)?, look(kept)?) {
+        if one.id == other.id && old.is_same(&one, &at.dir.file_system) {
+            // It got its second name there, and nothing took its first.
+            name::unlink(&steps::open_dir(&kept.dir)?, &kept.name)?;
+        }
+    }
     if is_at(at, old)? || !is_at(at, new)? {
         return Ok(false);
     }

@@ -43,7 +43,7 @@ pub(crate) fn trim(job: &Job, pool: &Pool) {
 fn drop_old<'a>(history: &'a [Written], pool: &Pool) -> Vec<&'a Written> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let too_many = history.len().saturating_sub(OPERATIONS);
-    let is_old = |past: &Written| past.ended.is_some_and(|(_, end)| end + AGE < now);
+    let is_old = |past: &Written| past.ended.map_or(past.written, |(_, end)| end) + AGE < now;
     let (old, left): (Vec<_>, Vec<_>) =
         history.iter().enumerate().partition(|(number, past)| *number < too_many || is_old(past));
     old.into_iter().for_each(|(_, past)| drop_kept(past, pool));
@@ -56,7 +56,8 @@ fn drop_much(history: &[&Written], area: &Dir, free: u64, job: &Job, pool: &Pool
     let mut total: u64 = history.iter().map(|past| size(past)).sum();
     let most = free.saturating_add(total) / SHARE;
     for past in history {
-        let is_own = past.id == job.journal.id() && past.undoes.is_none();
+        // A redo keeps what its operation kept: old files, of which there is no other copy.
+        let is_own = past.id == job.journal.id() && past.verb != "undo";
         let size = size(past);
         if total > most && size > 0 && !is_own {
             total -= size;
