@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures `fileops copy` beside other tools, in interleaved rounds; README.md tells how to read the tables.
+"""Measures fileops beside other tools, in interleaved rounds; README.md tells how to read the tables.
 
     run.py                          everything that this machine can run
     run.py --quick                  small trees and one round: does the benchmark work?
@@ -92,6 +92,13 @@ DELETERS = {
     "rmz": Contender("rmz {source}", crate="rmz"),
 }
 
+MOVERS = {
+    "fileops": Contender("fileops move -T {source} {target}", ours=True),
+    "fileops, nothing kept": Contender("fileops move --no-undo -T {source} {target}", ours=True),
+    "mv": Contender("mv -T {source} {target}"),
+    "mv, sync": Contender("sh -c 'mv -T {source} {target} && sync -f {target}'"),
+}
+
 EVERYBODY = ("limit", "fileops", "cp -a", "rsync -aHAXS", "cpz", "fcp", "xcp")
 DURABLE = ("fileops --durable", "cp -a, sync")
 VERIFIED = ("fileops --verify", "cp -a, sync, diff")
@@ -109,6 +116,8 @@ class Section:
     """GiB that the source and one copy need, with room to spare."""
     cold: bool = False
     delete: bool = False
+    move: str = ""
+    """Where the tree is moved from: "beside" the target, or "memory", another file system."""
     first_byte: bool = False
     slow: str = ""
     """Which end is behind the slow file system: "source" or "target"."""
@@ -351,15 +360,20 @@ class Case:
     source: Path
     target: Path
     rows: dict[str, Row]
+    moved: Path
+    """What a move takes away: a copy of the source."""
 
     def contender(self, name: str) -> Contender:
-        return (DELETERS if self.section.delete else COPIERS)[name]
+        return (DELETERS if self.section.delete else MOVERS if self.section.move else COPIERS)[name]
 
     def reset(self) -> None:
         """Takes the last run's result away, uncounted."""
         remove(self.target)
         if self.section.delete:
             must("cp", "-a", str(self.source), str(self.target))
+        if self.section.move:
+            remove(self.moved)
+            must("cp", "-a", str(self.source), str(self.moved))
         sync(self.target.parent)
         if self.section.cold or self.bench.cold:
             drop_caches()
@@ -375,6 +389,8 @@ class Case:
                 target = mounts.enter_context(slowed(self.bench, target.parent)) / target.name
             elif self.section.delete:
                 source = target
+            elif self.section.move:
+                source = self.moved
             yield self.bench.command(self.contender(name), source, target)
 
     def run(self, name: str, contents: bool) -> tuple[float, int]:
@@ -386,6 +402,8 @@ class Case:
             if self.target.exists():
                 raise Failed("the tree is still there")
             return measured
+        if self.section.move and self.moved.exists():
+            raise Failed("the tree is still where it was")
         result = compare(str(self.source), str(self.target), contents)
         if result.wrong:
             raise Failed(f"tree differs in {len(result.wrong)} entries, such as {result.wrong[0].lstrip('/')}")
@@ -454,12 +472,13 @@ def run_section(bench: Bench, section: Section) -> dict[str, object]:
         needed = section.space / 8 if bench.quick else section.space
         if free_space(bench.disk if section.place is on_disk else bench.memory) < needed * GIB:
             raise Skip(f"needs {needed:g} GiB of free space")
-        with section.place(bench) as place:
+        with section.place(bench) as place, scratch(bench.memory) as elsewhere:
             source, target = place / "source", place / "scratch" / "copy"
             target.parent.mkdir()
             bench.generate(section.workload, source, million=section.name == "memory-million")
             rows = {name: Row(name) for name in section.contenders}
-            case = Case(bench, section, source, target, rows)
+            moved = (elsewhere if section.move == "memory" else target.parent) / "original"
+            case = Case(bench, section, source, target, rows, moved)
             case.measure()
             print(table(case), flush=True)
             record["rows"] = [asdict(row) for row in rows.values()]
@@ -510,6 +529,16 @@ SECTIONS = (
     Section("tmpfs-deep", "1,000 nested directories", "deep", in_memory),
     Section("tmpfs-wide", "200,000 empty files in one directory", "wide", in_memory),
     Section("tmpfs-delete", "deleting 100,000 small files", "small", in_memory, tuple(DELETERS), delete=True),
+    Section("move-beside", "moving 100,000 small files beside", "small", in_memory, tuple(MOVERS)[:3], move="beside"),
+    Section(
+        "move-across",
+        "moving 100,000 small files from memory to ext4 in memory",
+        "small",
+        image(8 * GIB, "ext4"),
+        tuple(MOVERS),
+        space=5,
+        move="memory",
+    ),
     Section("ext4-small", "100,000 small files, ext4 in memory", "small", image(8 * GIB, "ext4"), space=3),
     Section("ext4-toolchain", "a Rust toolchain, ext4 in memory", "toolchain", image(8 * GIB, "ext4"), space=4),
     Section(
