@@ -230,6 +230,75 @@ fn what_a_redo_replaced_is_kept_however_little_room_is_left() {
     assert_eq!(fs::metadata(&file).expect("there").len(), 3 << 20);
 }
 
+/// What an operation that was no copy is called.
+#[track_caller]
+fn done(operation: fileops::Operation) -> String {
+    let report = finish(operation);
+    assert!(report.is_complete(), "{report:?}");
+    report.id.expect("something to undo")
+}
+
+#[test]
+fn many_operations_on_one_file_are_undone_and_redone_one_after_the_other() {
+    alone!();
+    let tree = Tree::new("one/file=1 two/file=22 three/file=333 into/");
+    let before = snapshot(tree.root());
+    let mut ids: Vec<_> =
+        ["one", "two", "three"].map(|dir| replaced(tree.path(dir).join("file"), tree.path("into"))).into();
+    ids.push(done(fileops::rename(tree.path("into/file"), "other").start()));
+    let after = snapshot(tree.root());
+    for _ in 0..2 {
+        ids.iter().rev().for_each(|id| undone(id));
+        assert_same(tree.root(), &before, "undone");
+        ids = ids.iter().map(|id| redone(id)).collect();
+        assert_same(tree.root(), &after, "redone");
+    }
+}
+
+#[test]
+fn a_tree_that_was_moved_away_and_back_is_undone_if_nothing_was_done_in_it() {
+    alone!();
+    for is_changed in [false, true] {
+        let tree = Tree::new("from/sub/file=x into/");
+        let copy = copied(tree.path("from"), tree.path("into/it"));
+        let file = tree.path("into/it/sub/file");
+        if is_changed {
+            fs::set_permissions(&file, Permissions::from_mode(0o601)).expect("set");
+        }
+        let rename = done(fileops::rename(tree.path("into/it"), "other").start());
+        undone(&rename);
+        match is_changed {
+            false => undone(&copy),
+            true => is_refused(&copy, &file, "a mode"),
+        }
+        assert_eq!(file.exists(), is_changed);
+    }
+}
+
+#[test]
+fn what_was_changed_before_it_was_replaced_stays_when_it_is_back() {
+    alone!();
+    let tree = Tree::new("one/file=1 two/file=22 into/");
+    let first = replaced(tree.path("one/file"), tree.path("into"));
+    let file = tree.path("into/file");
+    fs::set_permissions(&file, Permissions::from_mode(0o601)).expect("set");
+    undone(&replaced(tree.path("two/file"), tree.path("into")));
+    is_refused(&first, &file, "a mode");
+    assert_eq!(fs::read_to_string(&file).expect("read"), "1");
+}
+
+#[test]
+fn what_was_changed_in_a_new_tree_before_it_was_trashed_stays_when_it_is_back() {
+    alone!();
+    let tree = Tree::new("from/file=1 into/");
+    let copy = copied(tree.path("from"), tree.path("into/it"));
+    let file = tree.path("into/it/file");
+    fs::write(&file, "mine").expect("written");
+    undone(&done(fileops::rename(&file, "other").start()));
+    is_refused(&copy, &file, "contents");
+    assert_eq!(fs::read_to_string(&file).expect("read"), "mine");
+}
+
 #[test]
 fn nothing_is_undone_through_a_link_that_took_the_place_of_a_directory() {
     alone!();
