@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compare import compare
-from places import Failed, Skip, must
+from places import Failed, must
 
 if TYPE_CHECKING:
     from run import Case
@@ -147,8 +147,6 @@ class Empty(Delete):
 
     def wrap(self, case: "Case", command: list[str]) -> list[str]:
         """Emptying goes through the trashes of all mounts: the command sees none but the root's, whose trash is covered."""
-        if os.geteuid() != 0:
-            raise Skip("emptying no other trash needs root")
         root = case.origin / "root"
         root.mkdir()
         if command[0].startswith(str(case.bench.programs)):
