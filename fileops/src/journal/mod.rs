@@ -325,8 +325,14 @@ impl Journal {
 impl Open {
     fn flush(&mut self) -> io::Result<()> {
         self.written = Instant::now();
-        let waiting = std::mem::take(&mut self.waiting);
-        if waiting.is_empty() { Ok(()) } else { self.file.write_all(&waiting) }
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let length = self.file.metadata()?.len();
+        // Half a line would hide all that follows; what could not be written now is tried the next time.
+        self.file.write_all(&self.waiting).inspect_err(|_| drop(self.file.set_len(length)))?;
+        self.waiting.clear();
+        Ok(())
     }
 
     fn end(&mut self, outcome: &str) -> io::Result<()> {

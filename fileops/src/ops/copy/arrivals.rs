@@ -109,6 +109,8 @@ struct Landed {
     name: CString,
     gone: Going,
     goes: bool,
+    /// Recorded before the copy got its name; `None` where a replacement was recorded instead.
+    carried: Option<Pending>,
 }
 
 /// What making devices durable as a whole gave; the error as its number, since it is told to many.
@@ -296,25 +298,39 @@ impl Copying {
         };
         let is_synced = answer.is_some();
         answer.transpose().during(Action::Sync, path)?;
-        let (name, gone, goes) = match copy {
+        let mut carried = None;
+        let landed = match copy {
             Copy::File(file) => {
                 let File { draft, spot, stat, read, is_durable } = *file;
                 let is_durable = is_durable || is_synced || !stat.is_file();
-                let name = self.land_file(worker, &dir, &source_name, (draft, is_durable), spot, &stat)?;
-                (name, Going::File(Box::new(read)), true)
+                if let (Spot::New(name), Some(stage)) = (&spot, draft.name()) {
+                    carried = self.record(worker, &dir, &source_name, (&target, &stage), name);
+                }
+                let landed = self.land_file(worker, &dir, &source_name, (draft, is_durable), spot, &stat);
+                landed.map(|name| (name, Going::File(Box::new(read)), true))
             }
             Copy::Tree { tree, staged, goes } => {
                 if !is_synced {
                     let stage = open::dir(&*staged.dir, staged.name(), Follow::No);
                     stage.and_then(|stage| sync_dir(&stage)).during(Action::Sync, || staged.shown())?;
                 }
-                self.publish_dir(worker, &tree, &staged)?;
-                self.tree_done(worker, &tree);
-                let side = tree.side(End::Target).expect("a copy has a target");
-                (side.name().to_owned(), Going::Tree(tree.stat().id), goes)
+                if goes {
+                    carried = self.record(worker, &dir, &source_name, (&target, staged.name()), &staged.wanted);
+                }
+                self.publish_dir(worker, &tree, &staged).map(|()| {
+                    self.tree_done(worker, &tree);
+                    let side = tree.side(End::Target).expect("a copy has a target");
+                    (side.name().to_owned(), Going::Tree(tree.stat().id), goes)
+                })
             }
         };
-        Ok(Landed { dir, target, source_name, name, gone, goes })
+        match landed {
+            Ok((name, gone, goes)) => Ok(Landed { dir, target, source_name, name, gone, goes, carried }),
+            Err(stop) => {
+                carried.into_iter().for_each(|carried| worker.job().journal.undone(carried));
+                Err(stop)
+            }
+        }
     }
 
     fn land_file(
@@ -358,7 +374,7 @@ impl Copying {
     fn let_go(&self, worker: &mut Worker<Self>, moving: &Moving, landed: Vec<Landed>) {
         let mut synced: HashMap<*const OwnedFd, Result<(), i32>> = HashMap::new();
         let mut going = Vec::with_capacity(landed.len());
-        for Landed { dir, target, source_name, name, gone, goes } in landed {
+        for Landed { dir, target, source_name, name, gone, goes, carried } in landed {
             let sync = || sync_dir(&*target).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
             let answer = *synced.entry(Arc::as_ptr(&target)).or_insert_with(sync);
             let answer = answer.map_err(io::Error::from_raw_os_error).during(Action::Sync, || dir.path(End::Target));
@@ -366,7 +382,7 @@ impl Copying {
                 .and_then(|()| worker.descriptor(&dir, End::Source).during(Action::Open, || dir.path(End::Source)));
             match file {
                 Ok(file) if goes => {
-                    let carried = self.record(worker, &dir, (&file, &source_name), (&target, &name));
+                    let carried = carried.or_else(|| self.record(worker, &dir, &source_name, (&target, &name), &name));
                     going.push(Departure { dir, file, name: source_name, gone, carried });
                 }
                 Ok(_) => dir.data.old.keep(),
@@ -378,19 +394,22 @@ impl Copying {
 }
 
 impl Copying {
-    /// Records that a copy has taken its source's place, before that goes.
+    /// Records that a copy takes its source's place, before that goes, and if it is not there yet before it gets its name.
     fn record(
         &self,
         worker: &Worker<Self>,
-        dir: &Node<Place>,
-        (source, source_name): (&OwnedFd, &CStr),
-        (target, name): (&OwnedFd, &CStr),
+        dir: &Arc<Node<Place>>,
+        source_name: &CStr,
+        (target, now): (&OwnedFd, &CStr),
+        name: &CStr,
     ) -> Option<Pending> {
         let journal = &worker.job().journal;
-        let stat = Stat::at(target, name).ok().filter(|_| journal.keeps_steps())?;
-        let from = Location { dir: self.ledger.touches_source(dir, source).clone(), name: source_name.to_owned() };
+        let stat = Stat::at(target, now).ok().filter(|_| journal.keeps_steps())?;
+        let source = worker.descriptor(dir, End::Source).ok()?;
+        let from = Location { dir: self.ledger.touches_source(dir, &source).clone(), name: source_name.to_owned() };
         let to = Location { dir: self.ledger.touches(dir, target).clone(), name: name.to_owned() };
-        Some(journal.intend(&Step::Carried { from, to, identity: Identity::from(&stat) }))
+        let identity = Identity { changed: Time::default(), ..Identity::from(&stat) };
+        Some(journal.intend(&Step::Carried { from, to, identity }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! After the walk: what shall be on the device is waited for, what is unfinished is removed, what is new is sealed.
 
-use super::{Copying, Destination, OnCancel, TargetDir};
+use super::{Copying, Destination, OnCancel, TargetDir, Verify};
 use crate::control::lock;
 use crate::engine::{self, End, Engine, GRACE};
 use crate::error::{Action, Error};
@@ -143,7 +143,9 @@ impl Copying {
             moving.departures.see_off_waiting(job, pool, moving.mounts);
         }
         for staged in self.ledger.left() {
-            let keeps = outcome == Outcome::Cancelled && self.options.on_cancel == OnCancel::KeepFinished;
+            // What was to be verified was not, in a tree that is not whole.
+            let may_keep = self.options.on_cancel == OnCancel::KeepFinished && self.options.verify == Verify::Nothing;
+            let keeps = outcome == Outcome::Cancelled && may_keep;
             let is_dir = Stat::at(&*staged.dir, staged.name()).is_ok_and(|stat| stat.is_dir());
             if keeps && is_dir && !staged.is_doubtful() {
                 staged.finish();

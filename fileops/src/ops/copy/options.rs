@@ -107,7 +107,7 @@ pub enum OnCancel {
     /// A new tree is removed; what was finished in directories that existed before stays.
     #[default]
     RemoveNewTrees,
-    /// Everything that is finished stays, under its final name.
+    /// Everything that is finished stays, under its final name; of a new tree that was to be verified nothing does.
     KeepFinished,
 }
 

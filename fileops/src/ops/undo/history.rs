@@ -3,6 +3,7 @@
 use crate::error::{Action, During, Result};
 use crate::journal::{self, Step, Written};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// An operation of the past, as its journal tells.
 #[non_exhaustive]
@@ -38,17 +39,20 @@ pub enum PastState {
     Undone,
 }
 
-/// The operations of this user that are over, the newest first. An undo is no entry of its own: it changes the state of
-/// what it undid.
+/// The operations of this user that are over or were interrupted, the newest first. An undo is no entry of its own: it
+/// changes the state of what it undid.
 ///
 /// # Errors
 /// When the records cannot be read.
 pub fn history() -> Result<Vec<Past>> {
     let journals = journal::history().during(Action::Journal, PathBuf::new)?;
-    let mut found: Vec<Past> =
-        journals.iter().filter(|journal| journal.undoes.is_none() || journal.verb == "redo").filter_map(past).collect();
-    found.reverse();
-    Ok(found)
+    let interrupted = journal::interrupted().during(Action::Journal, PathBuf::new)?;
+    let all = journals.iter().chain(interrupted.iter().map(|held| &held.journal));
+    let is_entry = |journal: &&Written| journal.undoes.is_none() || journal.verb == "redo";
+    let mut found: Vec<(Duration, Past)> =
+        all.filter(is_entry).filter_map(|journal| Some((end(journal), past(journal)?))).collect();
+    found.sort_by_key(|(end, _)| std::cmp::Reverse(*end));
+    Ok(found.into_iter().map(|(_, past)| past).collect())
 }
 
 /// The operations that were undone and can be redone, the one that was undone last first.
@@ -61,6 +65,11 @@ pub fn undone() -> Result<Vec<Past>> {
     let originals = undos.filter_map(|undo| undo.undoes.as_ref().filter(|_| undo.verb == "undo"));
     let original = |id: &String| journals.iter().find(|journal| journal.id == *id).and_then(past);
     Ok(originals.filter_map(original).collect())
+}
+
+/// When the last was done.
+fn end(journal: &Written) -> Duration {
+    journal.ended.map_or(journal.written, |(_, end)| end)
 }
 
 /// What was moved tells more than what was made beside.

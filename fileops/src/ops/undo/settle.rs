@@ -42,7 +42,8 @@ fn was_made(step: &Step, journal: &Written) -> io::Result<bool> {
             Ok(is_at(kept, identity)? || was_exchanged(at, kept, identity, journal)?)
         }
         Step::Moved { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
-        Step::Carried { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
+        // Whether the source went or not: the copy has its name.
+        Step::Carried { to, identity, .. } => is_at(to, identity),
         Step::Replaced { at, new, kept, old } => replaced(at, new, kept, old, &journal.stages),
         Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => Ok(true),
     }
