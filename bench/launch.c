@@ -1,5 +1,5 @@
-// Runs a command and writes its wall time in seconds, its peak memory in KiB and its exit status (128 +
-// the signal that ended it) to a file:
+// Runs a command and writes its wall time in seconds, its peak memory in KiB, the bytes that it and its children
+// dirtied or wrote, and its exit status (128 + the signal that ended it) to a file:
 //
 //     launch REPORT COMMAND [ARGUMENT...]
 //
@@ -35,6 +35,6 @@ int main(int count, char **arguments) {
     if (!report)
         return 1;
     int result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    fprintf(report, "%.6f %ld %d\n", seconds, usage.ru_maxrss, result);
+    fprintf(report, "%.6f %ld %lld %d\n", seconds, usage.ru_maxrss, usage.ru_oublock * 512LL, result);
     return fclose(report) ? 1 : 0;
 }

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// Copies, trashes, deletes and measures trees of files, and cleans up after interruptions
+/// Copies, moves, trashes, deletes and measures trees of files; undoes it, and goes on after interruptions
 #[derive(Debug, Parser)]
 #[command(name = "fileops", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -110,9 +110,6 @@ pub(crate) struct CopyArgs {
     /// When cancelled, keep all files that are finished
     #[arg(long)]
     pub(crate) keep_finished: bool,
-    /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
-    #[arg(long)]
-    pub(crate) durable: bool,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
 }
@@ -156,6 +153,9 @@ pub(crate) struct TransferArgs {
     /// Read each copy back past the cache, and compare it with what was read from the source
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Be done when everything is on the device, as it is by default on removable media, networks and FUSE
+    #[arg(long)]
+    pub(crate) durable: bool,
     /// Begin at the beginning, whatever an interrupted copy of the same left
     #[arg(long)]
     pub(crate) no_resume: bool,

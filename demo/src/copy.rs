@@ -22,7 +22,7 @@ pub(crate) fn run(args: CopyArgs) -> Exit {
         .links(if args.follow { Links::Follow } else { Links::Keep })
         .verify(if args.transfer.verify { Verify::Contents } else { Verify::Nothing })
         .resume(if args.transfer.no_resume { Resume::Never } else { Resume::WhereInterrupted });
-    let copy = if args.durable { copy.durability(Durability::Device) } else { copy };
+    let copy = if args.transfer.durable { copy.durability(Durability::Device) } else { copy };
     let (mut out, transfer) = (Out::default(), &args.transfer);
     let watch = Watch::new(&transfer.view, Goal::Total, Some(args.destination.clone()));
     let report = watch.follow(|| copy.start(), &mut out);

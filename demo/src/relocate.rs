@@ -7,7 +7,7 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{messages, questions};
-use fileops::{Mounts, Move, Names, OnShortage, ReadOnlyDirs, Resume, Undoable, Verify};
+use fileops::{Durability, Mounts, Move, Names, OnShortage, ReadOnlyDirs, Resume, Undoable, Verify};
 
 pub(crate) fn run(args: MoveArgs) -> Exit {
     let relocation = match begun(&args).and_then(|relocation| with_options(relocation, &args.transfer)) {
@@ -43,6 +43,7 @@ fn with_options(relocation: Move, args: &TransferArgs) -> Result<Move, String> {
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
+        .durability(if args.durable { Durability::Device } else { Durability::Cached })
         .verify(if args.verify { Verify::Contents } else { Verify::Nothing })
         .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted })
         .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))

@@ -30,13 +30,13 @@ pub(crate) struct Kept {
     id: String,
     next: AtomicU64,
     /// By mount and device. Where there can be none it is not tried again.
-    areas: Mutex<HashMap<Where, Option<Arc<Area>>>>,
+    areas: Mutex<HashMap<OnMount, Option<Arc<Area>>>>,
     /// What was put there takes so much on the disk.
     bytes: AtomicU64,
 }
 
-/// The numbers of a mount and a device.
-type Where = (u64, u64);
+/// The number of a mount (0 before Linux 5.8) and a device.
+type OnMount = (u64, u64);
 
 /// A kept area, open.
 pub(crate) struct Area {

@@ -136,7 +136,7 @@ fn several_are_one_operation_and_a_failure_ends_only_its_own() {
     let report = run(all.into_iter().reduce(fileops::Single::and).expect("three"));
     assert_eq!((report.entries, report.failures.len()), (2, 1));
     tree.assert("a= b=x c=");
-    complete(fileops::undo(report.id.expect("it can be undone")).start().wait());
+    complete(&fileops::undo(report.id.expect("it can be undone")).start().wait());
     tree.assert("b=x");
 }
 
@@ -153,15 +153,17 @@ fn each_can_be_undone_and_done_again() {
         fileops::hard_link(tree.path("file"), tree.path("second")),
         fileops::rename(tree.path("new"), "newer"),
     ];
-    let ids: Vec<_> = all.map(run).map(|report| complete(report).id.expect("it can be undone")).into();
+    let reports = all.map(run);
+    reports.iter().for_each(complete);
+    let ids = reports.map(|report| report.id.expect("it can be undone"));
     let after = snapshot(tree.root());
     for id in ids.iter().rev() {
-        complete(fileops::undo(id).start().wait());
+        complete(&fileops::undo(id).start().wait());
     }
     let ignore = fileops_tests::Ignore::default();
     assert_eq!(fileops_tests::differences(&before, &snapshot(tree.root()), &ignore), Vec::<String>::new());
     for id in &ids {
-        complete(fileops::redo(id).start().wait());
+        complete(&fileops::redo(id).start().wait());
     }
     let ignore = fileops_tests::Ignore { root: true, ..ignore };
     let found = fileops_tests::differences(&after, &snapshot(tree.root()), &ignore);
@@ -182,10 +184,10 @@ fn a_duplicate_is_beside_the_original_and_called_a_copy() {
     let tree = Tree::new("a.tar.gz=x dir/sub/y=1 dir/sub/z=>dir/sub/y link->dir");
     for _ in 0..2 {
         for name in ["a.tar.gz", "dir/", "link"] {
-            complete(fileops::duplicate(tree.path(name)).start().wait());
+            complete(&fileops::duplicate(tree.path(name)).start().wait());
         }
     }
-    complete(fileops::duplicate(tree.path("a (copy).tar.gz")).start().wait());
+    complete(&fileops::duplicate(tree.path("a (copy).tar.gz")).start().wait());
     for name in ["a (copy).tar.gz", "a (copy 2).tar.gz", "a (copy 3).tar.gz"] {
         assert_eq!(fs::read_to_string(tree.path(name)).expect("made"), "x");
     }
@@ -201,8 +203,9 @@ fn a_duplicate_is_beside_the_original_and_called_a_copy() {
 fn a_duplicate_can_be_undone() {
     alone!();
     let tree = Tree::new("a=x");
-    let report = complete(fileops::duplicate(tree.path("a")).on_conflict(OnConflict::Rename).start().wait());
+    let report = fileops::duplicate(tree.path("a")).on_conflict(OnConflict::Rename).start().wait();
+    complete(&report);
     tree.assert("a=x a\\s(copy)=x");
-    complete(fileops::undo(report.id.expect("it can be undone")).start().wait());
+    complete(&fileops::undo(report.id.expect("it can be undone")).start().wait());
     tree.assert("a=x");
 }

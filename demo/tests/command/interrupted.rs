@@ -172,6 +172,29 @@ fn recover_removes_what_a_killed_copy_left() {
 }
 
 #[test]
+fn what_was_changed_after_a_kill_stays_however_often_it_is_rolled_back() {
+    let place = Place::new();
+    place.file("tree/a", "1");
+    place.file("file", "1");
+    place.file("large/0", &"fileops!".repeat(2 << 20));
+    fs::create_dir(place.path("into")).unwrap();
+    let words = ["copy", "--jobs=1", "--bwlimit=2M", "tree", "file", "large", "into"];
+    let mut child = place.command(words).spawn().unwrap();
+    while place.names("into").len() < 3 || !place.exists("into/tree") || !place.exists("into/file") {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The times of files are those of a clock that ticks.
+    std::thread::sleep(Duration::from_millis(50));
+    place.file("into/tree/a", "mine");
+    place.expect(1, "recover --roll-back");
+    assert_eq!(place.names("into"), ["tree"]);
+    place.expect(1, "undo");
+    assert_eq!(fs::read_to_string(place.path("into/tree/a")).unwrap(), "mine");
+}
+
+#[test]
 fn the_bar_is_absent_without_a_terminal_and_there_when_asked_for() {
     let place = Place::new();
     large_tree(&place);

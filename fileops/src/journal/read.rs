@@ -158,16 +158,16 @@ pub(crate) fn hold(path: &Path) -> io::Result<Option<Held>> {
     if !locks::try_lock(&file)? {
         return Ok(None);
     }
-    let journal = read(path)?;
-    if journal.is_some() {
-        // What is added to a torn line would be torn with it.
-        let bytes = fs::read(path)?;
-        let whole = whole(&bytes);
-        if whole < bytes.len() {
-            file.set_len(whole as u64)?;
-        }
+    let Some(journal) = read(path)? else { return Ok(None) };
+    let held = Held { journal, file };
+    // What is added to a torn line would be torn with it.
+    let bytes = fs::read(path)?;
+    let whole = whole(&bytes);
+    if whole < bytes.len() {
+        held.file.set_len(whole as u64)?;
+        held.was_written_then()?;
     }
-    Ok(journal.map(|journal| Held { journal, file }))
+    Ok(Some(held))
 }
 
 /// `None` for one that is gone meanwhile, or of a version that we do not know.
@@ -288,7 +288,21 @@ impl Held {
     }
 
     pub(super) fn append(&mut self, fields: &[&[u8]]) -> io::Result<()> {
-        self.file.write_all(&line(fields))
+        self.file.write_all(&line(fields))?;
+        self.was_written_then()
+    }
+
+    /// When its operation wrote last is all that tells when an interrupted one ended: what is added later does not count.
+    fn was_written_then(&self) -> io::Result<()> {
+        match self.journal.ended {
+            Some(_) => Ok(()),
+            None => self.file.set_modified(UNIX_EPOCH + self.journal.written),
+        }
+    }
+
+    /// Whether it is where the journals of interrupted operations are.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        directory("operations").is_some_and(|dir| self.journal.path.starts_with(dir))
     }
 
     /// Moves it to the history.

@@ -72,6 +72,13 @@ impl Move {
         Move { sources, destination, options, pool: None }
     }
 
+    /// Whether new names are on the device too when the move is done; default [`Durability::Cached`]. What is copied always is,
+    /// before its source goes.
+    pub fn durability(mut self, durability: Durability) -> Move {
+        self.options.syncs_names = durability == Durability::Device;
+        self
+    }
+
     /// What is compared before a source goes that had to be copied; default [`Verify::Nothing`].
     pub fn verify(mut self, verify: Verify) -> Move {
         self.options.verify = verify;

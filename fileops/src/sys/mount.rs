@@ -1,5 +1,6 @@
 //! Mounted file systems: which one serves a path, what kind it is, how much room it has.
 
+use super::open::{self, Follow};
 use super::stat::Stat;
 use super::{again, disk};
 use rustix::fs;
@@ -273,7 +274,9 @@ fn unescaped(field: &[u8]) -> OsString {
 
 /// A name for the file system on disk that outlives this mount: its UUID where the kernel tells, else kind and source.
 pub(crate) fn lasting_name(dir: impl AsFd, path: &Path) -> String {
-    if let Some(uuid) = uuid(&dir) {
+    // A handle (O_PATH) takes no ioctl, and must have the name that everything else on its file system has.
+    let uuid = uuid(&dir).or_else(|| uuid(open::dir(&dir, c".", Follow::No).ok()?));
+    if let Some(uuid) = uuid {
         return format!("uuid:{uuid}");
     }
     let table = table().unwrap_or_default();

@@ -62,8 +62,7 @@ enum Side {
 fn kill_everywhere(test: &str, side: Side, new: &str, old: &str, step: usize) {
     let (fs, disk, memory) = (uncached(), Tree::new(""), is_root().then(elsewhere));
     let plain = memory.as_ref().map_or(disk.root(), |memory| memory.path());
-    let mut kills = 0;
-    for n in (1..).step_by(step) {
+    for (kills, n) in (1..).step_by(step).enumerate() {
         assert!(n < 1000, "still a request");
         let name = n.to_string();
         let on_fault = |part: &str| (fs.path().join(&name).join(part), fs.backing().join(&name).join(part));
@@ -86,7 +85,6 @@ fn kill_everywhere(test: &str, side: Side, new: &str, old: &str, step: usize) {
             assert!(kills >= 10, "{kills} kills");
             return;
         }
-        kills += 1;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use fileops::{OnConflict, Outcome, Refusal, Undoable};
+use fileops::{Durability, OnConflict, Outcome, Refusal, Undoable};
 use fileops_tests::tree::{inode, make};
 use fileops_tests::{Action, Fault, FaultFs, Op, Rich, Tree, alone, require_fuse, snapshot};
 
@@ -31,6 +31,19 @@ fn a_rename_reads_and_writes_no_contents() {
     assert!(report.is_complete(), "{report:?}");
     assert_eq!((fs.count(Op::Read), fs.count(Op::Write), fs.count(Op::Rename)), (0, 0, 2));
     assert_tree(fs.backing(), "into/a/file#70000 into/a/sub/deep=y into/b#9000");
+}
+
+#[test]
+fn the_names_of_a_durable_move_are_synced_at_both_ends() {
+    alone!();
+    require_fuse!();
+    for (durability, synced) in [(Durability::Cached, 0), (Durability::Device, 2)] {
+        let fs = FaultFs::new();
+        make(fs.backing(), "from/a=x into/");
+        let report = run(fileops::move_to([fs.path().join("from/a")], fs.path().join("into")).durability(durability));
+        assert!(report.is_complete(), "{report:?}");
+        assert_eq!(fs.count(Op::Fsyncdir), synced, "{durability:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{complete, elsewhere, run};
 fn there_and_back(report: Report, places: &[&Path], before: &[fileops_tests::snapshot::Snapshot]) {
     let id = report.id.clone().expect("it can be undone");
     complete(report);
-    let after: Vec<_> = places.iter().map(|place| snapshot(place)).collect();
+    let after: Vec<_> = places.iter().copied().map(snapshot).collect();
     let same = |then: &[fileops_tests::snapshot::Snapshot], what: &str| {
         for (place, then) in places.iter().zip(then) {
             let without_kept = |all: &fileops_tests::snapshot::Snapshot| -> fileops_tests::snapshot::Snapshot {

@@ -61,7 +61,7 @@ fn at_every_request(old: &str, rule: OnCancel, check: impl Fn(&Report, &Path, &P
         let at = format!("cancelled at {n}: {report:?}");
         // A cancel can come too late.
         let is_done = report.outcome == Outcome::Done;
-        assert!(is_done == !is_cancelled || report.is_complete(), "{at}");
+        assert!(is_done != is_cancelled || report.is_complete(), "{at}");
         assert_eq!(errnos(&report), [], "{at}");
         assert_eq!((stages(&backing), journals()), (vec![], vec![]), "{at}");
         check_whole(source.root(), &backing, old, &at);

@@ -5,7 +5,7 @@ use std::fs;
 use fileops::{Refusal, Report, Trashed};
 use fileops_tests::snapshot::snapshot;
 use fileops_tests::tree::make;
-use fileops_tests::{Tree, require_root};
+use fileops_tests::{Mount, Tree, require_root};
 
 use crate::{alone, complete, home_trash, items_in, names, own_trash, put, refusals, set};
 
@@ -67,6 +67,20 @@ fn what_was_restored_is_in_the_trash_again_after_an_undo() {
     complete(redo(&report));
     tree.assert("a/b/file=x keep=y");
     assert_eq!(names(&home_trash()), Default::default());
+}
+
+#[test]
+fn what_was_restored_on_a_file_system_with_a_uuid_is_in_the_trash_again_after_an_undo() {
+    require_root!();
+    alone!();
+    let mount = Mount::ext4(32).expect("mounted");
+    make(mount.path(), "a/file=x");
+    complete(put(&[&mount.path().join("a/file")]));
+    let trash = own_trash(mount.path());
+    let report = complete(fileops::block_on(async { fileops::restore(items_in(&trash)).await })).report;
+    assert_eq!(names(&trash), Default::default());
+    complete(undo(&report));
+    assert_eq!(names(&trash), (set(&["file"]), set(&["file.trashinfo"])));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use fileops::{OnConflict, PastState, Refusal};
 use fileops_tests::tree::assert_tree;
-use fileops_tests::{Tree, alone, snapshot};
+use fileops_tests::{Mount, Tree, alone, require_root, snapshot};
 
-use crate::{assert_same, copied, finish, kept_in, replaced, undo, undone};
+use crate::{assert_same, copied, finish, kept_in, redone, replaced, undo, undone};
 
 /// Everything that can be done to a file: a name for it, and how.
 type Change = (&'static str, fn(&Path));
@@ -194,6 +194,109 @@ fn what_was_skipped_or_failed_is_no_part_of_an_undo() {
     let report =
         finish(fileops::copy([tree.path("from/one")], tree.path("into")).on_conflict(OnConflict::Skip).start());
     assert_eq!(report.id, None);
+}
+
+#[test]
+fn a_file_that_had_a_name_of_ours_while_it_was_written_is_undone() {
+    alone!();
+    let tree = Tree::new("into/");
+    let large = tree.path("large");
+    fs::File::create(&large).and_then(|file| file.set_len((64 << 20) + 1)).expect("made");
+    let report = finish(fileops::copy([&large], tree.path("into")).start());
+    undone(&report.id.expect("something to undo"));
+    assert!(!tree.path("into/large").exists());
+}
+
+#[test]
+fn what_a_redo_replaced_is_kept_however_little_room_is_left() {
+    require_root!();
+    alone!();
+    let mount = Mount::tmpfs("size=10m").expect("mounted");
+    let (new, file) = (mount.path().join("new"), mount.path().join("into/new"));
+    fs::create_dir(mount.path().join("into")).expect("made");
+    fs::write(&file, vec![1; 3 << 20]).expect("written");
+    fs::write(&new, vec![2; 2 << 20]).expect("written");
+    // The areas are looked at after every sixteenth operation.
+    let tree = Tree::new("");
+    for number in 0..14 {
+        let made = finish(fileops::create_file(tree.path(number.to_string())).start());
+        assert!(made.is_complete(), "{made:?}");
+    }
+    let id = replaced(&new, mount.path().join("into"));
+    undone(&id);
+    let redone = redone(&id);
+    assert_eq!(fs::metadata(&file).expect("there").len(), 2 << 20);
+    undone(&redone);
+    assert_eq!(fs::metadata(&file).expect("there").len(), 3 << 20);
+}
+
+/// What an operation that was no copy is called.
+#[track_caller]
+fn done(operation: fileops::Operation) -> String {
+    let report = finish(operation);
+    assert!(report.is_complete(), "{report:?}");
+    report.id.expect("something to undo")
+}
+
+#[test]
+fn many_operations_on_one_file_are_undone_and_redone_one_after_the_other() {
+    alone!();
+    let tree = Tree::new("one/file=1 two/file=22 three/file=333 into/");
+    let before = snapshot(tree.root());
+    let mut ids: Vec<_> =
+        ["one", "two", "three"].map(|dir| replaced(tree.path(dir).join("file"), tree.path("into"))).into();
+    ids.push(done(fileops::rename(tree.path("into/file"), "other").start()));
+    let after = snapshot(tree.root());
+    for _ in 0..2 {
+        ids.iter().rev().for_each(|id| undone(id));
+        assert_same(tree.root(), &before, "undone");
+        ids = ids.iter().map(|id| redone(id)).collect();
+        assert_same(tree.root(), &after, "redone");
+    }
+}
+
+#[test]
+fn a_tree_that_was_moved_away_and_back_is_undone_if_nothing_was_done_in_it() {
+    alone!();
+    for is_changed in [false, true] {
+        let tree = Tree::new("from/sub/file=x into/");
+        let copy = copied(tree.path("from"), tree.path("into/it"));
+        let file = tree.path("into/it/sub/file");
+        if is_changed {
+            fs::set_permissions(&file, Permissions::from_mode(0o601)).expect("set");
+        }
+        let rename = done(fileops::rename(tree.path("into/it"), "other").start());
+        undone(&rename);
+        match is_changed {
+            false => undone(&copy),
+            true => is_refused(&copy, &file, "a mode"),
+        }
+        assert_eq!(file.exists(), is_changed);
+    }
+}
+
+#[test]
+fn what_was_changed_before_it_was_replaced_stays_when_it_is_back() {
+    alone!();
+    let tree = Tree::new("one/file=1 two/file=22 into/");
+    let first = replaced(tree.path("one/file"), tree.path("into"));
+    let file = tree.path("into/file");
+    fs::set_permissions(&file, Permissions::from_mode(0o601)).expect("set");
+    undone(&replaced(tree.path("two/file"), tree.path("into")));
+    is_refused(&first, &file, "a mode");
+    assert_eq!(fs::read_to_string(&file).expect("read"), "1");
+}
+
+#[test]
+fn what_was_changed_in_a_new_tree_before_it_was_trashed_stays_when_it_is_back() {
+    alone!();
+    let tree = Tree::new("from/file=1 into/");
+    let copy = copied(tree.path("from"), tree.path("into/it"));
+    let file = tree.path("into/it/file");
+    fs::write(&file, "mine").expect("written");
+    undone(&done(fileops::rename(&file, "other").start()));
+    is_refused(&copy, &file, "contents");
+    assert_eq!(fs::read_to_string(&file).expect("read"), "mine");
 }
 
 #[test]

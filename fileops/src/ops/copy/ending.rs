@@ -1,14 +1,18 @@
 //! After the walk: what shall be on the device is waited for, what is unfinished is removed, what is new is sealed.
 
-use super::{Copying, OnCancel, TargetDir};
+use super::{Copying, Destination, OnCancel, TargetDir};
 use crate::control::lock;
 use crate::engine::{self, End, Engine, GRACE};
+use crate::error::{Action, Error};
 use crate::operation::Job;
-use crate::ops::{remove, steps};
+use crate::ops::{remove, source, steps};
 use crate::pool::Pool;
 use crate::report::Outcome;
 use crate::sys::mount::FsKind;
 use crate::sys::stat::Stat;
+use crate::sys::{data, open};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -33,6 +37,27 @@ pub(super) fn settle(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Pool)
         job.is_stuck_at(engine.visitor.target_path());
     }
     is_over
+}
+
+/// The directories in which a move changes names.
+pub(super) fn places(sources: &[PathBuf], destination: &Destination) -> BTreeSet<PathBuf> {
+    let parent = |path: &PathBuf| source::split(path).ok().map(|(parent, _)| parent);
+    let target = match destination {
+        Destination::Into(path) => Some(path.clone()),
+        Destination::Name(path) => parent(path),
+    };
+    sources.iter().filter_map(parent).chain(target).collect()
+}
+
+/// Waits until the names in a directory are on the device, and where one call does that, all of its file system.
+pub(super) fn sync_place(place: &Path, job: &Job) {
+    let synced = open::root(place).and_then(|dir| match FsKind::of(&dir)?.syncs_at_once() {
+        true => data::sync_all(&dir),
+        false => data::sync(&dir),
+    });
+    if let Err(error) = synced {
+        job.fail(Error::new(Action::Sync, place, error));
+    }
 }
 
 /// Removes what is unfinished. On a thread of its own, since a call may hang there too; `false` when the caller cancelled

@@ -138,12 +138,14 @@ pub(super) fn transfer(
 ) -> (Outcome, bool) {
     let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
+    let places = options.syncs_names.then(|| ending::places(&sources, &destination));
     let copying = Copying::new(sources.clone(), destination, options, job);
     let needs_no_room = copying.moving.as_ref().map(|moving| Arc::clone(&moving.has_renamed));
     let scan = Scan::start((sources, follow), &copying.target, needs_no_room, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
     let is_settled = ending::settle(&engine, job, pool);
+    places.into_iter().flatten().for_each(|place| ending::sync_place(&place, job));
     job.is_finishing.store(true, Relaxed);
     let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
     let is_over = is_over && is_settled && ending::clean_up(&engine, job, pool, outcome);

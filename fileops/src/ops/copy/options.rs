@@ -154,6 +154,8 @@ pub(in crate::ops) struct Options {
     pub(in crate::ops) merges: Merges,
     /// For a move: what happens at mount points below its sources.
     pub(in crate::ops) moves: Option<Mounts>,
+    /// For a move: names that were only changed are on the device too when it is done.
+    pub(in crate::ops) syncs_names: bool,
     pub(in crate::ops) copies: Copies,
 }
 
@@ -176,6 +178,7 @@ impl Default for Options {
             on_error: OnError::default(),
             merges: Merges::default(),
             moves: None,
+            syncs_names: false,
             copies: Copies::default(),
         }
     }

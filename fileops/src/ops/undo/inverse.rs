@@ -129,7 +129,8 @@ impl<'a> Inverse<'a> {
     fn is_as_sealed(&self, at: &Location, identity: &Identity, stat: &Stat) -> bool {
         let changed = self.sealed.get(at).copied().unwrap_or(identity.changed);
         let is_unchanged = |changed| Identity { changed, ..*identity }.is_unchanged(stat, &at.dir.file_system);
-        is_unchanged(changed) || (is_unchanged(stat.changed) && self.known.is(|| at.path(), stat.changed))
+        is_unchanged(changed)
+            || (is_unchanged(stat.changed) && self.known.is(|| at.path(), stat.changed, |before| before == changed))
     }
 
     /// It comes back, to where it was.
@@ -220,7 +221,7 @@ impl<'a> Inverse<'a> {
         }
         self.touches(from, &home)?;
         self.touches(to, &away)?;
-        let step = Step::Moved { from: to.clone(), to: from.clone(), identity: *identity };
+        let step = Step::Moved { from: to.clone(), to: from.clone(), identity: Identity::from(&stat) };
         let pending = self.intend(&step)?;
         let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
         let renamed = steps::settle(self.job, pending, renamed);

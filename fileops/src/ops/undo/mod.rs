@@ -175,7 +175,8 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
     }
     inverse.seal();
     put_back_times(&held, &inverse, is_whole, job);
-    if is_whole {
+    if is_whole || (held.is_interrupted() && !is_redo) {
+        // Nothing unfinished is left of an interrupted one: what could not be undone now can be from the history.
         settle_history(&held, is_redo).during(Action::Journal, || &held.journal.path)?;
     }
     Ok(is_whole)

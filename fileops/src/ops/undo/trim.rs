@@ -65,6 +65,7 @@ fn drop_much(history: &[&Written], area: &Dir, free: u64, job: &Job, pool: &Pool
     let mut total: u64 = history.iter().map(|past| size(past)).sum();
     let most = free.saturating_add(total) / SHARE;
     for past in history {
+        // A redo keeps what its operation kept: old files, of which there is no other copy.
         let is_own = past.id == job.journal.id() && past.verb != "undo";
         let size = size(past);
         if total > most && size > 0 && !is_own {

@@ -58,16 +58,16 @@ struct Check {
 impl Check {
     fn look(&self, stat: &Stat, path: impl FnOnce() -> PathBuf) -> Visit {
         self.of.checkpoint()?;
-        let is_changed = match self.since.sealed {
+        let is_right = |changed: Time| match self.since.sealed {
             // The sealing itself set the change time of the top.
-            Some(time) if stat.id == self.id => stat.changed > time,
-            Some(time) => stat.changed >= time,
+            Some(time) if stat.id == self.id => changed <= time,
+            Some(time) => changed < time,
             // The top got its name last.
-            None => stat.changed > self.since.otherwise && stat.id != self.id,
+            None => changed <= self.since.otherwise || stat.id == self.id,
         };
-        if is_changed {
+        if !is_right(stat.changed) {
             let path = path();
-            if !self.since.known.is(|| path.clone(), stat.changed) {
+            if !self.since.known.is(|| path.clone(), stat.changed, is_right) {
                 return Err(changed(path).into());
             }
         }
