@@ -59,7 +59,15 @@ impl Kept {
 
     /// Where something that is in `dir` can be kept; `None` if nowhere on its mount.
     pub(crate) fn place(&self, dir: &OwnedFd, path: &Path, journal: &Journal) -> Option<Place> {
-        let stat = Stat::of_dir(dir).ok()?;
+        self.try_place(dir, path, journal).ok().flatten()
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// When it cannot be told at the moment.
+    pub(crate) fn try_place(&self, dir: &OwnedFd, path: &Path, journal: &Journal) -> io::Result<Option<Place>> {
+        let stat = Stat::of_dir(dir)?;
         // Before Linux 5.8 mounts have no number. One can have several devices: the subvolumes of btrfs.
         let key = (stat.mount, stat.id.dev);
         let known = lock(&self.areas).get(&key).cloned();
@@ -70,10 +78,11 @@ impl Kept {
                 lock(&self.areas).entry(key).or_insert(area).clone()
             }
         };
-        let area = area?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let name = CString::new(format!("{}-{number}", self.id)).expect("made of letters and digits");
-        Some(Place { at: Location { dir: area.dir.clone(), name }, area })
+        Ok(area.map(|area| {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let name = CString::new(format!("{}-{number}", self.id)).expect("made of letters and digits");
+            Place { at: Location { dir: area.dir.clone(), name }, area }
+        }))
     }
 
     /// So much more is kept.

@@ -325,7 +325,8 @@ fn operations_at_once_keep_what_they_replace_though_others_tidy_up() {
         .map(|thread| {
             let top = memory.path().to_owned();
             std::thread::spawn(move || {
-                let source = Tree::new("file=new");
+                let own = format!("new{thread}");
+                let source = Tree::new(&format!("file={own}"));
                 let into = top.join(thread.to_string());
                 make(&top, &format!("{thread}/file=old"));
                 for _ in 0..25 {
@@ -333,8 +334,8 @@ fn operations_at_once_keep_what_they_replace_though_others_tidy_up() {
                     undone(&id);
                     assert_eq!(fs::read_to_string(into.join("file")).expect("read"), "old");
                     for path in kept_in(&top) {
-                        if fs::read(&path).is_ok_and(|text| text == b"new") {
-                            // What was taken away: so that the area is empty now and then.
+                        if fs::read(&path).is_ok_and(|text| text == own.as_bytes()) {
+                            // What this one took away: so that the area is empty now and then.
                             let _ = fs::remove_file(path);
                         }
                     }

@@ -83,7 +83,8 @@ impl<'a> Inverse<'a> {
 
     fn put_away(&mut self, dir: &Arc<OwnedFd>, at: &Location, identity: Identity, id: Id) -> Result<()> {
         self.touches(at, dir)?;
-        let Some(place) = self.job.kept.place(dir, &at.dir.path, &self.job.journal) else {
+        let place = self.job.kept.try_place(dir, &at.dir.path, &self.job.journal);
+        let Some(place) = place.during(Action::Stat, || &*at.dir.path)? else {
             self.job.note(NoteKind::NotKept, None, || at.path());
             let removed = remove::entry(dir, at.dir.path.to_path_buf(), &at.name, id, self.pool, &Arc::default());
             return removed.map_err(|mut errors| {
