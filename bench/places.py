@@ -1,4 +1,4 @@
-"""Where a section works: memory, the disk, an image of a file system, a slow one; and what is done to it between runs."""
+"""Where a section works: memory, the disk, an image of a file system, a slow one."""
 
 import ctypes
 import os

@@ -150,11 +150,35 @@ TRASH = (
 
 SAFE = (
     Section("durable-ext4-small", "100,000 small files, ext4 in memory", "small", EXT4, tools.DURABLE, space=3),
-    Section("durable-ext4-large", "one file of 2 GiB, ext4 in memory", "large", EXT4, tools.DURABLE, amount=2 * GIB, space=5),
+    Section(
+        "durable-ext4-large",
+        "one file of 2 GiB, ext4 in memory",
+        "large",
+        EXT4,
+        tools.DURABLE,
+        amount=2 * GIB,
+        space=5,
+    ),
     Section("durable-disk-small", "100,000 small files, real disk", "small", on_disk, tools.DURABLE),
-    Section("durable-disk-large", "one file of 2 GiB, real disk", "large", on_disk, tools.DURABLE, amount=2 * GIB, space=5),
+    Section(
+        "durable-disk-large",
+        "one file of 2 GiB, real disk",
+        "large",
+        on_disk,
+        tools.DURABLE,
+        amount=2 * GIB,
+        space=5,
+    ),
     Section("verify-small", "100,000 small files, ext4 in memory", "small", EXT4, tools.VERIFIERS, space=3),
-    Section("verify-large", "one file of 2 GiB, ext4 in memory", "large", EXT4, tools.VERIFIERS, amount=2 * GIB, space=5),
+    Section(
+        "verify-large",
+        "one file of 2 GiB, ext4 in memory",
+        "large",
+        EXT4,
+        tools.VERIFIERS,
+        amount=2 * GIB,
+        space=5,
+    ),
     Section(
         "resume-ext4",
         "one file of 2 GiB after a kill at 70 %, ext4 in memory",

@@ -1,4 +1,4 @@
-"""What a section asks of its contenders: what is there before a run, what the command gets, and what must be true after."""
+"""What a section asks of its contenders: what is there before a run, and what must be true after."""
 
 import os
 import shutil
@@ -146,7 +146,7 @@ class Empty(Delete):
             path.rename(case.trash / "files" / path.name)
 
     def wrap(self, case: "Case", command: list[str]) -> list[str]:
-        """Emptying goes through the trashes of all mounts: the command sees none but the root's, whose trash is covered."""
+        """Emptying goes through the trashes of all mounts: the command sees the root's only, whose trash is covered."""
         root = case.origin / "root"
         root.mkdir()
         if command[0].startswith(str(case.bench.programs)):
