@@ -34,6 +34,16 @@ impl Time {
     }
 }
 
+impl Time {
+    /// The next that there is.
+    pub(crate) fn next(self) -> Time {
+        match self.nanoseconds {
+            999_999_999 => Time { seconds: self.seconds + 1, nanoseconds: 0 },
+            nanoseconds => Time { nanoseconds: nanoseconds + 1, ..self },
+        }
+    }
+}
+
 /// The attributes of one entry, as one call gave them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {

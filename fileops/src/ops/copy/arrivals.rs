@@ -14,7 +14,7 @@ use crate::journal::{Identity, Location, Pending, Step};
 use crate::progress::add;
 use crate::sys::data;
 use crate::sys::open::{self, Follow};
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Stat, Time};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -163,6 +163,7 @@ impl Copying {
                     name: to.name().to_owned(),
                     gone: Going::Tree(tree.stat().id),
                     goes: true,
+                    carried: None,
                 }),
                 Err(error) => fail(worker, dir, Error::new(Action::Open, dir.path(End::Target), error).into()),
             }

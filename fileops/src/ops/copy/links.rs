@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 /// A name in a directory, kept while its file is copied by somebody else.
@@ -167,6 +168,10 @@ impl Copying {
         let linked = (|| {
             let from = worker.descriptor(&first.dir, End::Target)?;
             let to = worker.descriptor(dir, End::Target)?;
+            if self.sources.len() > 1 || !dir.data.is_fresh() {
+                // The first may be in a tree that has its name.
+                self.ledger.works_late.store(true, Relaxed);
+            }
             if self.is_linked(dir, (&*from, &first.name), (&*to, spot.name())) {
                 return Ok(None);
             }

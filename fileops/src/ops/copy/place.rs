@@ -176,7 +176,9 @@ pub(super) struct Ledger {
     /// Which files they are: what is ours is never a source.
     ids: Mutex<HashSet<Id>>,
     /// New trees that have their names, to be sealed in the end.
-    published: Mutex<Vec<(Location, Id)>>,
+    published: Mutex<Vec<(Location, Stat)>>,
+    /// Something of ours is changed in new trees that have their names already: what waited, names of one file.
+    pub(super) works_late: AtomicBool,
 }
 
 /// A stage: a directory or file of ours beside the place it is going to have.
@@ -245,8 +247,8 @@ impl Staged {
 
 impl Ledger {
     pub(super) fn new(job: &Arc<Job>) -> Ledger {
-        let (open, ids, published) = Default::default();
-        Ledger { job: Arc::clone(job), open, ids, published }
+        let (open, ids, published, works_late) = Default::default();
+        Ledger { job: Arc::clone(job), open, ids, published, works_late }
     }
 
     /// Records a stage that is about to be made in a directory.
@@ -319,7 +321,7 @@ impl Ledger {
         if let Ok(stat) = Stat::at(dir, name) {
             let at = Location { dir: home.clone(), name: name.to_owned() };
             if stat.is_dir() {
-                lock(&self.published).push((at.clone(), stat.id));
+                lock(&self.published).push((at.clone(), stat));
             }
             let identity = (&Stat { links: links.max(stat.links), ..stat }).into();
             self.job.journal.did(&Step::Created { at, identity });
@@ -337,8 +339,8 @@ impl Ledger {
     /// A tree that was copied for a move has its name; it is recorded when its source goes.
     pub(super) fn has_arrived(&self, staged: &Staged, name: &CStr) {
         self.gone(staged);
-        if let Some(id) = staged.id() {
-            lock(&self.published).push((Location { dir: staged.home.clone(), name: name.to_owned() }, id));
+        if let Ok(stat) = Stat::at(&*staged.dir, name) {
+            lock(&self.published).push((Location { dir: staged.home.clone(), name: name.to_owned() }, stat));
         }
     }
 
@@ -347,10 +349,14 @@ impl Ledger {
         lock(&self.published).is_empty() && !self.job.journal.has_records()
     }
 
-    /// Nothing is done any more in the new trees that have their names.
+    /// Nothing is done any more in the new trees that have their names. The name was the last that was done to a tree, unless
+    /// something came late.
     pub(super) fn seal(&self) {
-        for (at, id) in std::mem::take(&mut *lock(&self.published)) {
-            steps::seal(&self.job, &at, id);
+        for (at, stat) in std::mem::take(&mut *lock(&self.published)) {
+            match self.works_late.load(Relaxed) {
+                true => steps::seal(&self.job, &at, stat.id),
+                false => self.job.journal.did(&Step::Sealed { at, time: stat.changed.next() }),
+            }
         }
     }
 

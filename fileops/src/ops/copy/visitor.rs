@@ -238,6 +238,7 @@ impl Visitor for Copying {
     }
 
     fn rest_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>) -> Visit {
+        self.ledger.works_late.store(true, Relaxed);
         match dir.data.route.get() {
             Some(_) => self.settle_dir(worker, dir, true),
             None => Ok(()),
