@@ -136,6 +136,15 @@ impl Job {
         lock(&self.failures).len()
     }
 
+    pub(crate) fn skip_count(&self) -> usize {
+        lock(&self.skipped).len()
+    }
+
+    /// Forgets what was left out since there were so many.
+    pub(crate) fn forget_skips(&self, count: usize) {
+        lock(&self.skipped).truncate(count);
+    }
+
     pub(crate) fn skip(&self, path: PathBuf, target: PathBuf) {
         lock(&self.skipped).push(Skipped { path, target });
     }

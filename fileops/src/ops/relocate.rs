@@ -176,13 +176,14 @@ impl Move {
     }
 }
 
-/// Moves one entry to a name that must be free, as a part of another operation, in whose journal it stands. `false` if it
-/// could not be moved as a whole: the job has the failures then.
-pub(super) fn within(source: PathBuf, name: PathBuf, job: &Arc<Job>, pool: &Pool) -> bool {
-    let Move { sources, destination, options, .. } = move_as(source, name);
-    let before = job.failure_count();
+/// Moves one entry to a name, as a part of another operation, in whose journal it stands. `false` if it could not be moved as
+/// a whole: the job has the failures then. What the rule leaves where it is, is no concern of the job's.
+pub(super) fn within(source: PathBuf, name: PathBuf, rule: OnConflict, job: &Arc<Job>, pool: &Pool) -> bool {
+    let Move { sources, destination, options, .. } = move_as(source, name).on_conflict(rule);
+    let (failures, skips) = (job.failure_count(), job.skip_count());
     let (outcome, is_clean) = copy::transfer(sources, destination, options, job, pool);
-    outcome == Outcome::Done && is_clean && job.failure_count() == before
+    job.forget_skips(skips);
+    outcome == Outcome::Done && is_clean && job.failure_count() == failures
 }
 
 impl IntoFuture for Move {

@@ -11,10 +11,10 @@ use fileops_tests::alone::{journals, part, wait_for_child};
 use fileops_tests::skip::is_root;
 use fileops_tests::tree::make;
 use fileops_tests::user::variable;
-use fileops_tests::{Action, Fault, FaultFs, Op, Tree, alone, require_fuse, test_name, user_part};
+use fileops_tests::{Action, Fault, FaultFs, Op, Tree, alone, require_fuse, snapshot, test_name, user_part};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{PATIENCE, Scene, elsewhere, stages, uncached};
+use crate::{PATIENCE, Scene, elsewhere, same, stages, uncached};
 
 /// Moves FROM into INTO, in a process that is going to be killed.
 macro_rules! moving_part {
@@ -153,4 +153,45 @@ fn a_kill_while_trees_merge_by_renames_loses_nothing() {
     alone!();
     require_fuse!();
     kill_everywhere(test_name!(), Side::Both, NEW, OLD, 1);
+}
+
+/// What was killed stands in the history, and is undone with all that it had done by then.
+#[test]
+fn a_move_that_was_killed_is_rolled_back_by_an_undo() {
+    moving_part!();
+    alone!();
+    require_fuse!();
+    let (fs, disk) = (uncached(), Tree::new(""));
+    for old in ["", OLD] {
+        for n in (1..).step_by(7) {
+            assert!(n < 1000, "still a request");
+            let name = format!("{n}-{}", old.len());
+            let (from, to) = (disk.root().join(&name), fs.path().join(&name));
+            let to_backing = fs.backing().join(&name);
+            for (dir, entries) in [(&from, NEW), (&to_backing, old)] {
+                fs::create_dir_all(dir).expect("made");
+                make(dir, entries);
+            }
+            let before = (snapshot(&from), snapshot(&to_backing));
+            let was_killed = killed_at(n as u64, test_name!(), &fs, &from.join("top"), &to);
+            for past in fileops::history().expect("read") {
+                let report = fileops::undo(&past.id).start().wait();
+                assert!(report.is_complete(), "killed at {n}: {report:?}");
+            }
+            recover(&to_backing, n);
+            for (before, dir) in [(&before.0, &from), (&before.1, &to_backing)] {
+                let after = snapshot(dir);
+                assert!(before.keys().eq(after.keys()), "killed at {n}: {:?}, {:?}", before.keys(), after.keys());
+                let changed = before.iter().find(|(path, entry)| !same(entry, &after[*path]));
+                assert!(changed.is_none(), "killed at {n}: {changed:?}");
+            }
+            let _ = fs::remove_dir_all(fs.backing().join(".fileops-kept-0"));
+            journals().iter().for_each(|journal| fs::remove_file(journal).expect("removed"));
+            let history = Path::new(&std::env::var_os("XDG_STATE_HOME").expect("set")).join("fileops/history");
+            let _ = fs::remove_dir_all(history);
+            if !was_killed {
+                break;
+            }
+        }
+    }
 }

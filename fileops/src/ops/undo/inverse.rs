@@ -3,6 +3,7 @@
 use super::changed;
 use super::known::Known;
 use super::unchanged::{self, Since};
+use crate::conflict::OnConflict;
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Dir, Identity, Location, Pending, Step, Written};
 use crate::operation::Job;
@@ -250,8 +251,19 @@ impl<'a> Inverse<'a> {
         if let Some(first) = self.names.get(&stat.id).cloned() {
             return self.carried_name(from, &home, to, &away, &first);
         }
-        if !relocate::within(to.path(), from.path(), self.job, self.pool) {
+        // The source, or some of it, did not go: what there is at both ends is put away at the target.
+        let has_source = Stat::at(&*home, &from.name).is_ok();
+        if has_source && !stat.is_dir() {
+            let is_unwritten = identity.is_unwritten(&stat, &to.dir.file_system);
+            let put_away = |inverse: &mut Self| inverse.put_away(&away, to, Identity::from(&stat), stat.id);
+            return if is_unwritten { put_away(self) } else { Err(changed(to.path())) };
+        }
+        let rule = if has_source { OnConflict::Skip } else { OnConflict::Fail };
+        if !relocate::within(to.path(), from.path(), rule, self.job, self.pool) {
             return Err(Error::new(Action::Undo, from.path(), Refusal::InPart));
+        }
+        if has_source && Stat::at(&*away, &to.name).is_ok_and(|left| left.id == stat.id) {
+            return self.put_away(&away, to, Identity::from(&stat), stat.id);
         }
         if stat.links > 1 && !stat.is_dir() {
             self.names.insert(stat.id, from.clone());
