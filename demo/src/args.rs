@@ -169,6 +169,8 @@ pub(crate) struct TransferArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
+    pub(crate) errors: ErrorArgs,
+    #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
 
@@ -225,6 +227,8 @@ pub(crate) struct DeleteArgs {
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) errors: ErrorArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -362,6 +366,8 @@ pub(crate) struct MeasureArgs {
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
+    pub(crate) errors: ErrorArgs,
+    #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
 
@@ -389,12 +395,17 @@ pub(crate) struct RecoverArgs {
     pub(crate) view: ViewArgs,
 }
 
-/// What all operations take.
+/// What operations take that go on after a failure.
 #[derive(Debug, Args)]
-pub(crate) struct ViewArgs {
+pub(crate) struct ErrorArgs {
     /// What to do when an entry fails
     #[arg(long, value_name = "RULE", default_value = "continue")]
     pub(crate) on_error: ErrorRule,
+}
+
+/// What all operations take.
+#[derive(Debug, Args)]
+pub(crate) struct ViewArgs {
     /// Use so many workers, instead of as many as are useful
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,

@@ -44,7 +44,7 @@ fn begun(args: &CopyArgs) -> Result<Copy, String> {
 fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
     let copy = copy
         .on_conflict(questions::conflict_rule(args.on_conflict, args.view.json)?)
-        .on_error(questions::error_rule(&args.view)?)
+        .on_error(questions::error_rule(&args.errors, args.view.json)?)
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })

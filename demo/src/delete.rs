@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal};
 
 pub(crate) fn run(args: DeleteArgs) -> Exit {
     let delete = fileops::delete(args.paths).mounts(if args.cross_mounts { Mounts::Cross } else { Mounts::Stay });
-    let on_error = match questions::error_rule(&args.view) {
+    let on_error = match questions::error_rule(&args.errors, args.view.json) {
         Ok(rule) => rule,
         Err(complaint) => {
             complain(&format!("fileops: {complaint}\nTry 'fileops delete --help'."));

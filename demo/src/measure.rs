@@ -11,7 +11,7 @@ use fileops::{Outcome, Report};
 
 pub(crate) fn run(args: MeasureArgs) -> Exit {
     let measure = fileops::measure(args.paths);
-    let on_error = match questions::error_rule(&args.view) {
+    let on_error = match questions::error_rule(&args.errors, args.view.json) {
         Ok(rule) => rule,
         Err(complaint) => {
             complain(&format!("fileops: {complaint}\nTry 'fileops measure --help'."));

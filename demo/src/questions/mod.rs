@@ -4,7 +4,7 @@
 mod prompt;
 mod protocol;
 
-use crate::args::{ConflictRule, ErrorRule, ViewArgs};
+use crate::args::{ConflictRule, ErrorArgs, ErrorRule};
 use crate::input::Input;
 use crate::messages;
 use crate::out::Out;
@@ -40,9 +40,9 @@ pub(crate) fn conflict_rule(rule: Option<ConflictRule>, is_json: bool) -> Result
 ///
 /// # Errors
 /// What is wrong with asking here.
-pub(crate) fn error_rule(view: &ViewArgs) -> Result<OnError, String> {
-    match view.on_error {
-        ErrorRule::Ask if !can_ask(view.json) => Err(messages::nobody_to_ask("--on-error=ask")),
+pub(crate) fn error_rule(errors: &ErrorArgs, is_json: bool) -> Result<OnError, String> {
+    match errors.on_error {
+        ErrorRule::Ask if !can_ask(is_json) => Err(messages::nobody_to_ask("--on-error=ask")),
         rule => Ok(rule.into()),
     }
 }
