@@ -135,8 +135,16 @@ impl Area {
         let mut above: Vec<&Path> = real.ancestors().take_while(|path| path.starts_with(&top)).collect();
         above.reverse();
         let name = format!("{IN_TOP}{}", process::effective_ids().0);
-        let of_place = |path: &Path| Area::open(open::real(path).ok()?, &path.join(&name), stat, journal).ok();
-        above.into_iter().find_map(of_place)
+        let open = |path: &Path| Area::open(open::real(path)?, &path.join(&name), stat, journal);
+        for path in above {
+            match open(path).or_else(|error| if is_refusal(&error) { Err(error) } else { open(path) }) {
+                Ok(area) => return Some(area),
+                Err(error) if is_refusal(&error) => {}
+                // An error of the moment is no reason to leave something in a lower directory.
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// Opens it, made if it is not there. One that is a link, another user's or on another mount is none.
@@ -182,6 +190,14 @@ impl Area {
         }
         Err(io::ErrorKind::NotFound.into())
     }
+}
+
+/// Whether there can be no area in a directory: it may not be written to, or something else is in the area's place.
+fn is_refusal(error: &io::Error) -> bool {
+    let refusals =
+        [libc::EACCES, libc::EPERM, libc::EROFS, libc::EXDEV, libc::ELOOP, libc::ENOTDIR, libc::ENAMETOOLONG];
+    let kinds = [io::ErrorKind::PermissionDenied, io::ErrorKind::CrossesDevices];
+    error.raw_os_error().is_some_and(|errno| refusals.contains(&errno)) || kinds.contains(&error.kind())
 }
 
 /// Whether a directory of our own is, or would be, on a mount; its parents are made.
