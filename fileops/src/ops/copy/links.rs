@@ -168,7 +168,7 @@ impl Copying {
         let linked = (|| {
             let from = worker.descriptor(&first.dir, End::Target)?;
             let to = worker.descriptor(dir, End::Target)?;
-            if self.sources.len() > 1 || !dir.data.is_fresh() {
+            if !are_in_one_stage(dir, &first.dir) {
                 // The first may be in a tree that has its name.
                 self.ledger.works_late.store(true, Relaxed);
             }
@@ -256,5 +256,19 @@ impl Copying {
             worker.settle_entry(&waiting.dir, &waiting.name, FileType::Unknown, copied);
             worker.end(&waiting.dir);
         }
+    }
+}
+
+/// Whether two directories get their names together.
+fn are_in_one_stage(one: &Arc<Node<Place>>, other: &Arc<Node<Place>>) -> bool {
+    fn stage(mut node: &Arc<Node<Place>>) -> Option<&Arc<Node<Place>>> {
+        while node.data.stage.is_none() {
+            node = node.parent()?;
+        }
+        Some(node)
+    }
+    match (stage(one), stage(other)) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
     }
 }
