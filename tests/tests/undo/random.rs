@@ -29,12 +29,18 @@ enum Deed {
     As,
     /// What is in `new` comes into a new directory.
     New,
+    /// `new` becomes `old/new`, and is no more.
+    Move,
+    /// `new` is merged with `old`, and is no more.
+    MoveAs,
 }
 
 impl Deed {
     fn start(self, dir: &Path, rule: OnConflict, on_cancel: OnCancel) -> Operation {
         let (new, old) = (dir.join("new"), dir.join("old"));
         let copy = match self {
+            Deed::Move => return fileops::move_to([new], old).on_conflict(rule).jobs(2).start(),
+            Deed::MoveAs => return fileops::move_as(new, old).on_conflict(rule).jobs(2).start(),
             Deed::Into => fileops::copy([new], old),
             Deed::As => fileops::copy_as(new, old),
             Deed::New => fileops::copy_as(new, dir.join("other")),
@@ -85,7 +91,7 @@ fn trouble() -> impl Strategy<Value = Trouble> {
 fn case(items: usize, seconds: Range<i64>) -> impl Strategy<Value = Case> {
     use OnConflict::{Different, Fail, Newer, Rename, Replace, Skip};
     let items = || vec(item(few_names(), 600_000, seconds.clone()), 0..items);
-    let deed = prop::sample::select(vec![Deed::Into, Deed::As, Deed::As, Deed::New]);
+    let deed = prop::sample::select(vec![Deed::Into, Deed::As, Deed::As, Deed::New, Deed::Move, Deed::MoveAs]);
     let rule = prop::sample::select(vec![Fail, Skip, Replace, Replace, Replace, Rename, Newer, Different]);
     let on_cancel = prop::sample::select(vec![OnCancel::RemoveNewTrees, OnCancel::KeepFinished]);
     (items(), items(), deed, rule, on_cancel, trouble()).prop_map(|(new, old, deed, rule, on_cancel, trouble)| Case {
