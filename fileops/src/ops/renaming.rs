@@ -3,6 +3,7 @@
 
 use crate::error::Refusal;
 use crate::kept;
+use crate::ops::steps::{REFUSALS, cannot_exchange};
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
 use crate::sys::{attributes, list, name};
@@ -177,30 +178,9 @@ fn inode(at: At<'_>) -> Option<Option<u64>> {
 
 /// Whether an error leaves open what the names are.
 fn may_be_done(error: &io::Error) -> bool {
-    let refusals = [
-        libc::EPERM,
-        libc::EACCES,
-        libc::EROFS,
-        libc::ENOTDIR,
-        libc::EISDIR,
-        libc::EEXIST,
-        libc::ENOTEMPTY,
-        libc::EBUSY,
-        libc::EXDEV,
-        libc::ENOSPC,
-        libc::EDQUOT,
-        libc::ENAMETOOLONG,
-        libc::ELOOP,
-        libc::EMLINK,
-        libc::EINVAL,
-        libc::EOPNOTSUPP,
-        libc::ENOSYS,
-    ];
-    error.raw_os_error().is_none_or(|errno| !refusals.contains(&errno))
-}
-
-fn cannot_exchange(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
+    // A name that is gone may have been moved; a link that is refused says the same as the others.
+    let others = [libc::EMLINK, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOSYS];
+    error.raw_os_error().is_none_or(|errno| !(REFUSALS.contains(&errno) || others.contains(&errno)))
 }
 
 /// How two names of one file are related.

@@ -124,3 +124,20 @@ pub(crate) fn settle<T>(job: &Job, pending: Pending, made: io::Result<T>) -> io:
 pub(crate) fn cannot_exchange(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
+
+/// Answers to a change of names that say for sure that the names are as they were, whatever the call.
+pub(crate) const REFUSALS: [i32; 13] = [
+    libc::EPERM,
+    libc::EACCES,
+    libc::EROFS,
+    libc::ENOTDIR,
+    libc::EISDIR,
+    libc::EEXIST,
+    libc::ENOTEMPTY,
+    libc::EBUSY,
+    libc::EXDEV,
+    libc::ENOSPC,
+    libc::EDQUOT,
+    libc::ENAMETOOLONG,
+    libc::ELOOP,
+];

@@ -18,11 +18,11 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use fileops::{Complete, Refusal, Report, TrashItem, TrashListing};
+use fileops_tests::alone::wait_for_child;
 use fileops_tests::temp::Temp;
 use fileops_tests::{FaultFs, Options, skip};
 use rustix::mount::UnmountFlags;
@@ -103,21 +103,6 @@ fn part(test: &str, part: &str, set: &[(&str, &OsStr)]) -> Command {
     let mut command = this_test(test, false);
     command.env("FILEOPS_TEST_PART", part).envs(set.iter().copied()).stdout(std::process::Stdio::null());
     command
-}
-
-/// Waits for the end of a child; kills it, and gives nothing, when it takes longer.
-fn wait_for_child(mut child: Child, time: Duration) -> Option<ExitStatus> {
-    let end = Instant::now() + time;
-    loop {
-        if let Some(status) = child.try_wait().expect("it is a child") {
-            return Some(status);
-        }
-        if Instant::now() > end {
-            let _ = child.kill();
-            return None;
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// The home trash of this process.

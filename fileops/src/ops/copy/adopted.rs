@@ -2,7 +2,8 @@
 //! what the source does not have is set aside.
 
 use super::directories::ignore_refusal;
-use super::place::{Draft, Place};
+use super::draft::Draft;
+use super::place::Place;
 use super::resume::Found;
 use super::{Copying, attributes as kept};
 use crate::engine::{self, End, Entry, Node, Visit, Worker};

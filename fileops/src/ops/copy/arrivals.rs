@@ -3,8 +3,9 @@
 
 use super::Copying;
 use super::departures::{Departure, Going, Until};
+use super::draft::Draft;
 use super::moving::Moving;
-use super::place::{Draft, Place, Spot, Staged};
+use super::place::{Place, Spot, Staged};
 use super::replace::{self, Replacement};
 use super::settling::sync_dir;
 use crate::control::lock;

@@ -1,7 +1,8 @@
 //! The contents of one file: cloned, copied by the kernel, or read and written, in steps short enough for a cancel.
 
 use super::Copying;
-use super::place::{Draft, Place, Spot};
+use super::draft::Draft;
+use super::place::{Place, Spot};
 use super::route::Route;
 use super::settling::{Outgoing, Push};
 use super::verify::Stretch;

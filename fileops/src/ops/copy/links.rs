@@ -3,7 +3,8 @@
 use super::Copying;
 use super::arrivals::{self, Arrival};
 use super::departures::Member;
-use super::place::{Draft, Place, Spot};
+use super::draft::Draft;
+use super::place::{Place, Spot};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error};

@@ -8,6 +8,7 @@ mod compare;
 mod contents;
 mod departures;
 mod directories;
+mod draft;
 mod ending;
 mod files;
 mod links;

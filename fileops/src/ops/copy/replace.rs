@@ -1,12 +1,13 @@
 //! Replacing: a new file that is whole and on the device takes the place of an old one in one step, and the old one goes to
 //! the kept area.
 
-use super::place::{Draft, Ledger, OnDisk, Staged};
+use super::draft::{Draft, OnDisk};
+use super::place::{Ledger, Staged};
 use crate::error::{Action, During, Refusal, Result};
 use crate::journal::{Identity, Location, Pending, Step};
 use crate::kept;
 use crate::operation::Job;
-use crate::ops::steps::{self, cannot_exchange};
+use crate::ops::steps::{self, REFUSALS, cannot_exchange};
 use crate::report::NoteKind;
 use crate::sys::stat::{Stat, Time};
 use crate::sys::{data, list, name, open};
@@ -288,21 +289,5 @@ const ATTEMPTS: usize = 100;
 
 /// Whether an error says for sure that names are as they were.
 fn is_not_done(error: &io::Error) -> bool {
-    let refusals = [
-        libc::EPERM,
-        libc::EACCES,
-        libc::EROFS,
-        libc::ENOENT,
-        libc::ENOTDIR,
-        libc::EISDIR,
-        libc::EEXIST,
-        libc::ENOTEMPTY,
-        libc::EBUSY,
-        libc::EXDEV,
-        libc::ENOSPC,
-        libc::EDQUOT,
-        libc::ENAMETOOLONG,
-        libc::ELOOP,
-    ];
-    error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
+    error.raw_os_error().is_some_and(|errno| errno == libc::ENOENT || REFUSALS.contains(&errno))
 }

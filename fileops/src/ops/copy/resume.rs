@@ -3,7 +3,8 @@
 //! read.
 
 use super::adopted::{Adopted, open_existing};
-use super::place::{Draft, Place, Spot, Staged};
+use super::draft::Draft;
+use super::place::{Place, Spot, Staged};
 use super::{Copy, Copying};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Visit, Worker};
