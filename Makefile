@@ -29,7 +29,7 @@ test: export XDG_STATE_HOME := $(CURDIR)/target/state
 test: setup-test ## run all tests, and tell which were skipped and why
 	@mkdir -p target
 	@: >"$(SKIPPED)"
-	FILEOPS_SKIPPED="$(SKIPPED)" cargo test --workspace --locked $(FEATURES)
+	FILEOPS_SKIPPED="$(SKIPPED)" scripts/test --workspace --locked $(FEATURES)
 	@if [ -s "$(SKIPPED)" ]; then \
 	    sort "$(SKIPPED)" | sed 's/^/skipped: /'; \
 	    echo "$$(wc -l <"$(SKIPPED)") skipped"; \
