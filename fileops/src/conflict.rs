@@ -2,11 +2,11 @@
 //! beside each other.
 
 use crate::comparison::{Comparer, Comparison};
-use crate::sys::stat::{Stat, Time};
+use crate::sys::stat::Stat;
 use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The standing answer to "the target exists". Directories merge whatever the rule (but see
 /// [`Merges`]); a file never replaces a directory, nor a directory a file. What one operation has made is replaced by nothing of the same operation: of two sources of one
@@ -117,19 +117,8 @@ impl Party {
             FileType::Symlink => EntryKind::Symlink,
             _ => EntryKind::Special,
         };
-        Party { path, kind, size: stat.size, modified: moment(stat.modified) }
+        Party { path, kind, size: stat.size, modified: stat.modified.moment() }
     }
-}
-
-/// A file system may hold a time that the clock does not; the nearest there is then stands for it.
-fn moment(time: Time) -> SystemTime {
-    let whole = Duration::from_secs(time.seconds.unsigned_abs());
-    let second = match time.seconds {
-        0.. => SystemTime::UNIX_EPOCH.checked_add(whole),
-        _ => SystemTime::UNIX_EPOCH.checked_sub(whole),
-    };
-    let nanoseconds = Duration::from_nanos(time.nanoseconds.try_into().unwrap_or(0));
-    second.and_then(|second| second.checked_add(nanoseconds)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Whether what an operation did is recorded, and what it replaced is kept, so that it can be undone.

@@ -86,6 +86,7 @@ mod conflict;
 mod control;
 mod engine;
 mod error;
+pub mod fs;
 mod inbox;
 mod journal;
 mod kept;
@@ -115,7 +116,7 @@ pub use ops::trash::{
     trash_delete, trash_list,
 };
 pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
-pub use pool::{Pool, Task, TaskError, block_on};
+pub use pool::{Pool, Priority, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
 pub use question::{Failure, OnError, Open, Question, QuestionKind, Resolution, Scope, Unfit};
 pub use report::{Complete, Incomplete, Moved, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};

@@ -53,6 +53,18 @@ pub struct Pool {
     shared: Arc<Shared>,
 }
 
+/// Which of the calls that wait in one lane comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Somebody looks at the screen and waits for it.
+    Interactive,
+    /// Before what can wait, after what somebody waits for.
+    #[default]
+    Normal,
+    /// Whenever nothing else is to be done; the disk too is asked with the lowest priority.
+    Background,
+}
+
 struct Shared {
     /// `None` where the process may not have threads: calls are then made by whoever polls their task.
     runtime: Option<Threads>,

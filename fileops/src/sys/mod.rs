@@ -3,10 +3,12 @@
 //! Errors leave as `io::Error`; the caller, who knows the paths, adds what was being done.
 
 pub(crate) mod attributes;
+pub(crate) mod cached;
 pub(crate) mod clock;
 pub(crate) mod data;
 pub(crate) mod disk;
 pub(crate) mod list;
+pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod mount;
 pub(crate) mod name;

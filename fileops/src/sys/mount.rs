@@ -224,17 +224,23 @@ impl Watched {
         self.table.iter().any(|mount| mount.point != path && mount.point.starts_with(path))
     }
 
-    /// Source: proc_pid_mounts(5): a change shows as POLLERR and POLLPRI, once for each descriptor.
     fn has_changed(&mut self) -> bool {
-        use rustix::event::{PollFd, PollFlags, poll};
         let Some(file) = &self.file else {
             self.file = std::fs::File::open("/proc/self/mountinfo").ok();
             return true;
         };
-        let mut polled = [PollFd::new(file, PollFlags::PRI)];
-        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut polled, Some(&now)).map_or(true, |ready| ready > 0)
+        has_changed(file)
     }
+}
+
+/// Whether there were other mounts since this was last asked of an open mountinfo, or since it was opened.
+///
+/// Source: proc_pid_mounts(5): a change shows as POLLERR and POLLPRI, once for each descriptor.
+pub(crate) fn has_changed(mountinfo: &std::fs::File) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut polled = [PollFd::new(mountinfo, PollFlags::PRI)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).map_or(true, |ready| ready > 0)
 }
 
 pub(crate) fn parse(line: &[u8]) -> Option<Mount> {
@@ -335,6 +341,10 @@ impl Medium {
 }
 
 impl Mount {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     fn is_network(&self) -> bool {
         const KINDS: [&str; 10] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "afs", "9p", "fuse", "lustre"];
         KINDS.contains(&self.kind.as_str()) || self.kind.starts_with("fuse.")

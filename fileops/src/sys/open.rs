@@ -63,6 +63,11 @@ pub(crate) fn file(parent: impl AsFd, name: &CStr, follow: Follow) -> io::Result
     }
 }
 
+/// Opens a path of the caller's for reading as open(2) does: links are followed, a FIFO waits for its writer.
+pub(crate) fn plain(dir: impl AsFd, path: &CStr) -> io::Result<OwnedFd> {
+    again(|| fs::openat(&dir, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()))
+}
+
 /// O_NOATIME is for the owner alone (open(2)); anybody else gets the plain open.
 fn quietly(parent: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy, flags: OFlags) -> io::Result<OwnedFd> {
     match again(|| fs::openat(parent, name, flags | OFlags::NOATIME, Mode::empty())) {

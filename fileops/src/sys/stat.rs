@@ -1,11 +1,15 @@
 //! What an entry is: kind, identity, size, times.
 
 use super::again;
+use super::open::Follow;
 use rustix::fs::{self, AtFlags, FileType, StatxFlags};
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// For a path that a caller wrote: it begins in the current directory.
+pub(crate) const HERE: std::os::fd::BorrowedFd<'static> = fs::CWD;
 
 /// Which file, within one process: two names with the same identity are the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +39,17 @@ impl Time {
 }
 
 impl Time {
+    /// A file system may hold a time that the clock does not; the nearest there is then stands for it.
+    pub(crate) fn moment(self) -> SystemTime {
+        let whole = Duration::from_secs(self.seconds.unsigned_abs());
+        let second = match self.seconds {
+            0.. => UNIX_EPOCH.checked_add(whole),
+            _ => UNIX_EPOCH.checked_sub(whole),
+        };
+        let nanoseconds = Duration::from_nanos(self.nanoseconds.try_into().unwrap_or(0));
+        second.and_then(|second| second.checked_add(nanoseconds)).unwrap_or(UNIX_EPOCH)
+    }
+
     /// The next that there is.
     pub(crate) fn next(self) -> Time {
         match self.nanoseconds {
@@ -129,6 +144,50 @@ impl Stat {
     /// Whether nobody wrote to the file between the two.
     pub(crate) fn is_unchanged(&self, later: &Stat) -> bool {
         self.id == later.id && self.size == later.size && self.modified == later.modified
+    }
+}
+
+/// The attributes of one entry with what only statx(2) tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Full {
+    pub(crate) stat: Stat,
+    /// Where the file system keeps it.
+    pub(crate) created: Option<Time>,
+}
+
+impl Full {
+    /// Of an open file or a handle.
+    pub(crate) fn of(file: impl AsFd) -> io::Result<Full> {
+        Full::ask(&file, c"", AtFlags::EMPTY_PATH)
+    }
+
+    /// Of a name in a directory, or of what it points to.
+    pub(crate) fn at(dir: impl AsFd, name: &CStr, follow: Follow) -> io::Result<Full> {
+        // An automount is not mounted for a look. Source: stat(2), NOTES.
+        let flags = if follow == Follow::Yes { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        Full::ask(&dir, name, flags | AtFlags::NO_AUTOMOUNT)
+    }
+
+    fn ask(dir: impl AsFd, name: &CStr, flags: AtFlags) -> io::Result<Full> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID;
+        match again(|| fs::statx(&dir, name, flags, wanted)) {
+            // Before Linux 4.11, or forbidden by a sandbox.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                let stat = if name.is_empty() {
+                    Stat::of(&dir)
+                } else if flags.contains(AtFlags::SYMLINK_NOFOLLOW) {
+                    Stat::at(&dir, name)
+                } else {
+                    Stat::following(&dir, name)
+                };
+                stat.map(|stat| Full { stat, created: None })
+            }
+            raw => raw.map(|raw| {
+                let time = Time { seconds: raw.stx_btime.tv_sec, nanoseconds: raw.stx_btime.tv_nsec.into() };
+                let has_time = raw.stx_mask & StatxFlags::BTIME.bits() != 0;
+                Full { stat: Stat::from(&raw), created: has_time.then_some(time) }
+            }),
+        }
     }
 }
 

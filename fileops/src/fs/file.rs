@@ -1,0 +1,54 @@
+//! An open file: reads and writes at positions, in buffers that come back.
+
+use super::call::{Call, Subject};
+use crate::error::Action;
+use crate::sys::cached::{self, Cached};
+use crate::sys::stat::HERE;
+use crate::sys::{data, open};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open file. Clones share it; the last one that goes closes it.
+#[derive(Clone, Debug)]
+pub struct File {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: OwnedFd,
+    /// As it was opened, for errors.
+    path: Box<Path>,
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// `NotFound`, `PermissionDenied`, and whatever the file system answers.
+    pub fn open(path: impl AsRef<Path>) -> Call<File> {
+        Call::in_memory(
+            Subject::new(Action::Open, path.as_ref()),
+            |subject| match subject.name() {
+                Ok(name) => cached::file(name).map(|file| File::new(file, subject)),
+                Err(error) => Cached::Known(Err(error)),
+            },
+            |subject| Ok(File::new(open::plain(HERE, subject.name()?)?, subject)),
+        )
+    }
+
+    fn new(file: OwnedFd, subject: &Subject) -> File {
+        File { inner: Arc::new(Inner { file, path: subject.path().into() }) }
+    }
+
+    /// Reads at `offset` into `buffer`, up to its length, and gives it back cut to what was read; empty is the end.
+    pub fn read_at(&self, mut buffer: Vec<u8>, offset: u64) -> Call<Vec<u8>> {
+        let file = self.clone();
+        Call::new(Subject::new(Action::Read, &self.inner.path), move |_| {
+            let length = data::read_at(&file.inner.file, &mut buffer, offset)?;
+            buffer.truncate(length);
+            Ok(buffer)
+        })
+    }
+}
