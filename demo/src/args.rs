@@ -20,6 +20,8 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 all done, 1 some entries failed or were skipped (each named on standard error), \
     2 wrong usage, 130 cancelled.";
 
+const URL_EXIT_CODES: &str = "Exit codes: 0 printed, 1 it is no address of a share, 2 wrong usage.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Copy files and trees, with everything that belongs to them
@@ -81,6 +83,12 @@ pub(crate) enum Command {
     /// List, or remove, what interrupted operations left
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArgs),
+    /// Translate between addresses of network shares and their paths in ~/net; nothing is looked up
+    #[command(after_help = URL_EXIT_CODES)]
+    Url {
+        #[command(subcommand)]
+        command: UrlCommand,
+    },
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -358,6 +366,28 @@ pub(crate) struct HistoryArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UrlCommand {
+    /// Print the path of a URL: ftp://host/a is ~/net/ftp:host/a
+    #[command(after_help = URL_EXIT_CODES)]
+    ToPath {
+        /// ftp, ftps, sftp (ssh), dav (http), davs (https), smb (cifs) or nfs, ://, and the rest
+        url: PathBuf,
+    },
+    /// Print the URL of a path below ~/net
+    #[command(after_help = URL_EXIT_CODES)]
+    ToUrl {
+        /// With the share's own name; names that people read are known to the daemon only
+        path: PathBuf,
+    },
+    /// Print what a person calls it: ftp://host/ is "FTP share on host"
+    #[command(after_help = URL_EXIT_CODES)]
+    Name {
+        /// As for to-path
+        url: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,7 @@ mod single;
 mod text;
 mod trash;
 mod undo;
+mod url;
 mod watch;
 
 use args::{Cli, Command};
@@ -63,6 +64,7 @@ fn run(command: Command) -> Exit {
         Command::History(args) => history::run(&args),
         Command::Measure(args) => measure::run(args),
         Command::Recover(args) => recover::run(&args),
+        Command::Url { command } => url::run(command),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { dir } => pages::man(dir.as_deref()),
     }

@@ -2,10 +2,12 @@
 
 use crate::questions::Malformed;
 use crate::text::{self, count, counted, duration, reason, size};
+use fileops::uri::{self, Scheme};
 use fileops::{
     Conflict, Damage, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report,
     Resolution, Shortage, Shown, Skipped, Unfit, Verified,
 };
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
@@ -295,6 +297,43 @@ pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {
 pub(crate) fn undone(past: &Past, report: &Report) -> String {
     let steps = counted(report.entries, "step", "steps");
     format!("{} of {}: {steps} in {}", past.verb, Shown(&past.path), duration(report.elapsed))
+}
+
+/// "fileops: ftp://h/..: names may not be . or ..".
+pub(crate) fn invalid(invalid: &uri::Invalid) -> String {
+    format!("fileops: {}: {}", Shown(Path::new(&invalid.given)), invalid.reason)
+}
+
+pub(crate) fn no_url(path: &Path, error: &io::Error) -> String {
+    format!("fileops: translate {}: {}", Shown(path), reason(error))
+}
+
+pub(crate) fn no_home() -> String {
+    "fileops: HOME is not set, or is no absolute path, so there is no ~/net".to_owned()
+}
+
+/// "FTP share on test.local", "path on test.local".
+pub(crate) fn name(name: &uri::Name) -> String {
+    let shown = |name: &OsStr| Shown(Path::new(name)).to_string();
+    match name {
+        uri::Name::Share { scheme, host } => format!("{} on {host}", share(*scheme)),
+        uri::Name::ShareAs { scheme, host, user } => format!("{} on {host} as {}", share(*scheme), shown(user)),
+        uri::Name::Entry { name, host } => format!("{} on {host}", shown(name)),
+        _ => "share".to_owned(),
+    }
+}
+
+fn share(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Ftp => "FTP share",
+        Scheme::Ftps => "FTPS share",
+        Scheme::Sftp => "SFTP share",
+        Scheme::Dav => "WebDAV share",
+        Scheme::Davs => "secure WebDAV share",
+        Scheme::Smb => "SMB share",
+        Scheme::Nfs => "NFS share",
+        _ => "share",
+    }
 }
 
 /// What a copy keeps, less what a note limits.

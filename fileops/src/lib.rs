@@ -75,6 +75,10 @@
 //! | [`measure`] | entries, bytes, allocated bytes, as du(1) counts |
 //! | [`leftovers`], [`search`] | what interrupted operations left on disk, told by identity, removed when asked |
 //!
+//! | beside them | |
+//! |---|---|
+//! | [`uri`] | addresses of network shares: URL, path below `~/net`, name |
+//!
 //! Dropping an [`Operation`] lets it run on by itself; dropping the future of `copy(..).await` cancels it; a builder that
 //! was not started does nothing. [`Pool`] makes any blocking call a future, with threads apart for each mount, so that one
 //! that never answers delays nobody else.
@@ -99,6 +103,7 @@ mod report;
 mod schedule;
 mod sys;
 mod trash;
+pub mod uri;
 
 pub use comparison::Comparison;
 pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable};

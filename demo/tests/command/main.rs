@@ -7,6 +7,7 @@ mod questions;
 mod single;
 mod trash;
 mod undo;
+mod url;
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
