@@ -169,10 +169,10 @@ fn cancel_hanging(hanging: &FaultFs, source: PathBuf, into: PathBuf) -> Option<R
 
 /// The first call of each kind hangs; the operation is cancelled then.
 fn every_hang(is_at_source: bool, kinds: &[Op]) {
-    let fs = uncached();
-    let plain = Tree::new("");
-    let (from, to) = if is_at_source { (fs.path(), plain.root()) } else { (plain.root(), fs.path()) };
     for op in kinds {
+        // One for each: what a cancelled operation left behind may still make a call, which is not to be the one that hangs.
+        let (fs, plain) = (uncached(), Tree::new(""));
+        let (from, to) = if is_at_source { (fs.path(), plain.root()) } else { (plain.root(), fs.path()) };
         let at = format!("{op:?}");
         make(from, &format!("{at}/top/one=new {at}/top/two#300000 {at}/top/link->one"));
         make(to, &format!("{at}/top/one=old"));
