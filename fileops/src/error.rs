@@ -55,6 +55,8 @@ pub enum Action {
     ReadXattr,
     /// Writing extended attributes.
     WriteXattr,
+    /// Finding out what a file is, and what its contents say of themselves.
+    Extract,
     /// Making data durable.
     Sync,
     /// Keeping or reading the records that recovery needs.
@@ -94,6 +96,7 @@ impl Action {
             Action::SetTimes => "set times of",
             Action::ReadXattr => "read attributes of",
             Action::WriteXattr => "write attributes of",
+            Action::Extract => "extract metadata from",
             Action::Sync => "sync",
             Action::Journal => "journal",
             Action::Verify => "verify",
@@ -143,6 +146,19 @@ pub enum Refusal {
     NotKept,
     /// Some of it could not be done, for reasons told beside.
     InPart,
+    /// The file system, or this kind of entry, has no such attributes. Of user attributes: only regular files and
+    /// directories have them (xattr(7)).
+    NoAttributes,
+    /// The value is longer than the file system, or the kernel (64 KiB), takes for one attribute.
+    ValueTooLong,
+    /// The attributes of this file together need more than the file system has for them, though its disk is not full.
+    AttributesFull,
+    /// An attribute that is text by its definition is not UTF-8, or holds what text cannot.
+    NotText,
+    /// No such value is possible: a tag with a comma in it, a rating above 10, a name without a namespace.
+    NotAValue,
+    /// Its contents would need more time or memory to be understood than they are given.
+    TooMuch,
 }
 
 impl Refusal {
@@ -160,6 +176,12 @@ impl Refusal {
             Refusal::IsTrash | Refusal::Damaged => libc::EINVAL,
             Refusal::MountPoint => libc::EBUSY,
             Refusal::Mismatch => libc::EIO,
+            Refusal::NoAttributes => libc::EOPNOTSUPP,
+            Refusal::ValueTooLong => libc::E2BIG,
+            Refusal::AttributesFull => libc::ENOSPC,
+            Refusal::NotText => libc::EILSEQ,
+            Refusal::NotAValue => libc::EINVAL,
+            Refusal::TooMuch => libc::EFBIG,
         }
     }
 }
@@ -185,6 +207,12 @@ impl fmt::Display for Refusal {
             Refusal::InPart => "some of it could not be done",
             Refusal::NoName => "a path that ends in . or .. or is / cannot be taken away",
             Refusal::Mismatch => "what was read back is not what was written",
+            Refusal::NoAttributes => "such attributes cannot be kept there",
+            Refusal::ValueTooLong => "the value is too long for one attribute",
+            Refusal::AttributesFull => "there is no room for more attributes of this file",
+            Refusal::NotText => "the attribute is not text",
+            Refusal::NotAValue => "no such value is possible",
+            Refusal::TooMuch => "the contents ask for more time or memory than they are given",
         })
     }
 }
@@ -199,7 +227,10 @@ impl From<Refusal> for io::Error {
             Refusal::Changed | Refusal::TargetChanged | Refusal::ChangedSince => io::ErrorKind::StaleNetworkFileHandle,
             Refusal::NotKept => io::ErrorKind::NotFound,
             Refusal::TooLarge => io::ErrorKind::FileTooLarge,
-            Refusal::KindNotSupported | Refusal::NoTrash => io::ErrorKind::Unsupported,
+            Refusal::KindNotSupported | Refusal::NoTrash | Refusal::NoAttributes => io::ErrorKind::Unsupported,
+            Refusal::AttributesFull => io::ErrorKind::StorageFull,
+            Refusal::ValueTooLong => io::ErrorKind::ArgumentListTooLong,
+            Refusal::NotText => io::ErrorKind::InvalidData,
             Refusal::MountPoint => io::ErrorKind::ResourceBusy,
             Refusal::Mismatch => io::ErrorKind::InvalidData,
             _ => io::ErrorKind::InvalidInput,

@@ -94,6 +94,7 @@ pub mod fs;
 mod inbox;
 mod journal;
 mod kept;
+pub mod meta;
 mod operation;
 mod ops;
 mod pool;

@@ -26,3 +26,15 @@ pub use call::Call;
 pub use file::File;
 pub use metadata::{Kind, Metadata, metadata, symlink_metadata};
 pub use whole::read;
+
+use crate::error::{Action, Result};
+use std::path::Path;
+
+/// A call of a module beside this one, which a worker makes.
+pub(crate) fn blocking<T: Send + 'static>(
+    action: Action,
+    path: &Path,
+    run: impl FnOnce(&Path) -> Result<T> + Send + 'static,
+) -> Call<T> {
+    Call::new(call::Subject::new(action, path), move |subject| Ok(run(subject.path())?))
+}

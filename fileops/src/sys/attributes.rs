@@ -74,6 +74,8 @@ pub(crate) enum Subject<'a, F: AsFd> {
     File(&'a F),
     /// A path through /proc/self/fd: the directory is given by its descriptor, and the last name is not followed.
     Name(&'a CStr),
+    /// A path whose links are followed: of a caller, or of an open handle.
+    Path(&'a CStr),
 }
 
 impl<F: AsFd> Clone for Subject<'_, F> {
@@ -96,6 +98,7 @@ pub(crate) fn xattr_names<F: AsFd>(subject: Subject<'_, F>, space: &mut Vec<u8>)
     fill(space, |buffer| match subject {
         Subject::File(file) => fs::flistxattr(file, buffer),
         Subject::Name(path) => fs::llistxattr(path, buffer),
+        Subject::Path(path) => fs::listxattr(path, buffer),
     })
 }
 
@@ -104,6 +107,7 @@ pub(crate) fn xattr<F: AsFd>(subject: Subject<'_, F>, name: &CStr, space: &mut V
     fill(space, |buffer| match subject {
         Subject::File(file) => fs::fgetxattr(file, name, buffer),
         Subject::Name(path) => fs::lgetxattr(path, name, buffer),
+        Subject::Path(path) => fs::getxattr(path, name, buffer),
     })
 }
 
@@ -130,6 +134,7 @@ pub(crate) fn set_xattr<F: AsFd>(subject: Subject<'_, F>, name: &CStr, value: &[
     again(|| match subject {
         Subject::File(file) => fs::fsetxattr(file, name, value, XattrFlags::empty()),
         Subject::Name(path) => fs::lsetxattr(path, name, value, XattrFlags::empty()),
+        Subject::Path(path) => fs::setxattr(path, name, value, XattrFlags::empty()),
     })
 }
 
@@ -137,5 +142,6 @@ pub(crate) fn remove_xattr<F: AsFd>(subject: Subject<'_, F>, name: &CStr) -> io:
     again(|| match subject {
         Subject::File(file) => fs::fremovexattr(file, name),
         Subject::Name(path) => fs::lremovexattr(path, name),
+        Subject::Path(path) => fs::removexattr(path, name),
     })
 }

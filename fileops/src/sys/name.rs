@@ -137,3 +137,8 @@ pub(crate) fn handle(dir: impl AsFd, name: &CStr, follow: Follow) -> io::Result<
     let flags = if follow == Follow::No { flags | OFlags::NOFOLLOW } else { flags };
     again(|| fs::openat(&dir, name, flags, Mode::empty()))
 }
+
+/// The same of a path of a caller's.
+pub(crate) fn handle_at(path: &CStr, follow: Follow) -> io::Result<std::os::fd::OwnedFd> {
+    handle(fs::CWD, path, follow)
+}

@@ -68,6 +68,13 @@ pub(crate) fn plain(dir: impl AsFd, path: &CStr) -> io::Result<OwnedFd> {
     again(|| fs::openat(&dir, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()))
 }
 
+/// The same of a path of a caller's; links are followed.
+#[cfg(feature = "extract")]
+pub(crate) fn file_at(path: &Path) -> io::Result<OwnedFd> {
+    use std::os::unix::ffi::OsStrExt;
+    file(fs::CWD, &std::ffi::CString::new(path.as_os_str().as_bytes())?, Follow::Yes)
+}
+
 /// O_NOATIME is for the owner alone (open(2)); anybody else gets the plain open.
 fn quietly(parent: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy, flags: OFlags) -> io::Result<OwnedFd> {
     match again(|| fs::openat(parent, name, flags | OFlags::NOATIME, Mode::empty())) {
