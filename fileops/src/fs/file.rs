@@ -1,18 +1,23 @@
 //! An open file: reads and writes at positions, in buffers that come back.
 
-use super::call::{Call, Subject};
+use super::call::{Call, Outcome, Subject};
+use super::stream::Streaming;
 use crate::error::Action;
 use crate::sys::cached::{self, Cached};
 use crate::sys::stat::HERE;
 use crate::sys::{data, open};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
 /// An open file. Clones share it; the last one that goes closes it.
+///
+/// It is a stream, too ([`futures_io::AsyncRead`] and its like), with a position of its own that begins at 0 and that
+/// clones do not share: see [the module](super#streams).
 #[derive(Clone, Debug)]
 pub struct File {
     inner: Arc<Inner>,
+    stream: Streaming,
 }
 
 #[derive(Debug)]
@@ -38,8 +43,33 @@ impl File {
         )
     }
 
+    #[cfg(test)]
+    pub(super) fn of(file: std::fs::File, path: &Path) -> File {
+        File::new(file.into(), &Subject::new(Action::Open, path))
+    }
+
     fn new(file: OwnedFd, subject: &Subject) -> File {
-        File { inner: Arc::new(Inner { file, path: subject.path().into() }) }
+        File { inner: Arc::new(Inner { file, path: subject.path().into() }), stream: Streaming::default() }
+    }
+
+    /// As it was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Where it is as a stream.
+    pub(super) fn streaming(&mut self) -> &mut Streaming {
+        &mut self.stream
+    }
+
+    /// A call on the open file, which a worker makes.
+    pub(super) fn call<T: Send + 'static>(
+        &self,
+        action: Action,
+        run: impl FnOnce(&OwnedFd) -> Outcome<T> + Send + 'static,
+    ) -> Call<T> {
+        let inner = Arc::clone(&self.inner);
+        Call::new(Subject::new(action, &self.inner.path), move |_| run(&inner.file))
     }
 
     /// Reads at `offset` into `buffer`, up to its length, and gives it back cut to what was read; empty is the end.
@@ -50,5 +80,11 @@ impl File {
             buffer.truncate(length);
             Ok(buffer)
         })
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.file.as_fd()
     }
 }

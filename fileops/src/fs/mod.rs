@@ -16,15 +16,55 @@
 //! # std::fs::remove_dir_all(&base)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Streams
+//!
+//! A [`File`] is a stream by the traits of futures-io ([`AsyncRead`](futures_io::AsyncRead),
+//! [`AsyncBufRead`](futures_io::AsyncBufRead), [`AsyncWrite`](futures_io::AsyncWrite),
+//! [`AsyncSeek`](futures_io::AsyncSeek)), and with the feature `tokio-io` by tokio's of the same names. What comes next is
+//! read ahead, up to 3 MiB; what is written is collected and written behind, up to 2 MiB, in order. Where a write fails, the
+//! next write, flush, seek or close tells it, and what could not be written is tried again by the one after that. Dropping a
+//! file writes what was taken, but nobody hears of errors then: flush or close first. Closing tells also what network file
+//! systems say only when a file is closed. None of these is a sync.
+//!
+//! ```
+//! # let base = std::env::temp_dir().join(format!("fileops-fs-doc-stream-{}", std::process::id()));
+//! # std::fs::create_dir_all(&base)?;
+//! # let path = base.join("lines");
+//! # std::fs::write(&path, "one\ntwo\n")?;
+//! use futures_util::io::{AsyncBufReadExt, AsyncReadExt};
+//!
+//! # fileops::block_on(async {
+//! let mut file = fileops::fs::File::open(&path).await?;
+//! let mut line = String::new();
+//! file.read_line(&mut line).await?;
+//! assert_eq!(line, "one\n");
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # std::fs::remove_dir_all(&base)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod ahead;
+mod behind;
 mod call;
 mod file;
+mod list;
+mod many;
 mod metadata;
+mod stream;
+#[cfg(feature = "tokio-io")]
+mod tokio;
+mod traits;
+mod walk;
 mod whole;
 
 pub use call::Call;
 pub use file::File;
+pub use list::{DirEntry, ReadDir, read_dir};
+pub use many::{MetadataMany, metadata_many, symlink_metadata_many};
 pub use metadata::{Kind, Metadata, metadata, symlink_metadata};
+pub use walk::{Walk, WalkEntry, walk};
 pub use whole::read;
 
 use crate::error::{Action, Result};

@@ -156,6 +156,37 @@ pub(crate) fn sync_all(dir: impl AsFd) -> io::Result<()> {
     }
 }
 
+/// Adds to `bytes` what is at `offset`, until `most` were read or the file ends; tells whether it were less.
+///
+/// # Errors
+/// Only where nothing could be read: what was read before an error is given, and who reads on meets the error again.
+#[allow(unsafe_code)]
+pub(crate) fn fill_at(from: impl AsFd, bytes: &mut Vec<u8>, most: usize, offset: u64) -> io::Result<bool> {
+    let start = bytes.len();
+    bytes.try_reserve(most).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    while bytes.len() - start < most {
+        let done = bytes.len() - start;
+        let read = again(|| {
+            let space = &mut bytes.spare_capacity_mut()[..most - done];
+            rustix::io::pread(&from, space, offset + done as u64).map(|(read, _)| read.len())
+        });
+        match read {
+            Ok(0) => return Ok(true),
+            // SAFETY: the call has filled so many bytes of the room behind those that were there, which is within the
+            // capacity.
+            Ok(length) => unsafe { bytes.set_len(bytes.len() + length) },
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
+/// Reads once at the file's own position, into the room that `bytes` has.
+pub(crate) fn read_some(from: impl AsFd, bytes: &mut Vec<u8>) -> io::Result<()> {
+    again(|| rustix::io::read(&from, rustix::buffer::spare_capacity(bytes))).map(|_| ())
+}
+
 /// Reads a whole file from its position on, whatever size it says it has.
 pub(crate) fn read_to_end(from: impl AsFd) -> io::Result<Vec<u8>> {
     let size = super::stat::Stat::of(&from).map_or(0, |stat| usize::try_from(stat.size).unwrap_or(usize::MAX));

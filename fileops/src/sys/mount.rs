@@ -216,6 +216,11 @@ impl Watched {
         serving(&self.table, &std::path::absolute(path).ok()?)
     }
 
+    /// All mounts, as of the last [`refresh`](Self::refresh).
+    pub(crate) fn table(&self) -> &[Mount] {
+        &self.table
+    }
+
     /// Whether something is mounted somewhere in a directory, which is given by its real path.
     pub(crate) fn has_point_in(&mut self, path: &Path) -> bool {
         if self.has_changed() {
