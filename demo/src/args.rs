@@ -1,5 +1,6 @@
 //! What may be typed. Help, completions and man pages come from these comments.
 
+use crate::args_meta::MetaCommand;
 use crate::rate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -80,6 +81,11 @@ pub(crate) enum Command {
     /// Count the entries and bytes of trees, as du does
     #[command(after_help = EXIT_CODES)]
     Measure(MeasureArgs),
+    /// Tags, comments, ratings and other attributes of files, and what their contents say of themselves
+    Meta {
+        #[command(subcommand)]
+        command: MetaCommand,
+    },
     /// List, or remove, what interrupted operations left
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArgs),

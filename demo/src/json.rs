@@ -2,11 +2,13 @@
 //! those of questions and answers have their members beside it.
 
 use crate::{messages, text};
+use fileops::meta::{Common, Extracted};
 use fileops::{
     EntryKind, Error, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report,
     Shortage, Shown, Skipped, Tally, TrashItem, Verified,
 };
 use serde_json::{Map, Value, json};
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -98,6 +100,64 @@ pub(crate) fn note(note: &Note) -> String {
     }));
     add_path(&mut object, "path", Some(&note.path));
     line("note", object)
+}
+
+/// What a file has of the attributes that programs agree on.
+pub(crate) fn common(path: &Path, common: &Common) -> String {
+    let unreadable: Vec<_> = common.unreadable.iter().map(|name| Shown(Path::new(name)).to_string()).collect();
+    let mut object = members(json!({
+        "tags": common.tags,
+        "comment": common.comment,
+        "rating": common.rating,
+        "origin_url": common.origin_url,
+        "referrer_url": common.referrer_url,
+        "robots_index": common.robots_index,
+        "robots_backup": common.robots_backup,
+        "mime_type": common.mime_type,
+        "charset": common.charset,
+        "dublin_core": common.dublin_core,
+        "unreadable": unreadable,
+    }));
+    add_path(&mut object, "path", Some(path));
+    line("metadata", object)
+}
+
+/// One attribute; what is not text has its bytes beside it.
+pub(crate) fn attribute(path: &Path, name: &OsStr, value: &[u8]) -> String {
+    let mut object = Map::new();
+    add_path(&mut object, "path", Some(path));
+    add_path(&mut object, "name", Some(Path::new(name)));
+    add_path(&mut object, "value", Some(Path::new(OsStr::from_bytes(value))));
+    line("attribute", object)
+}
+
+pub(crate) fn changed(path: &Path, names: &[OsString]) -> String {
+    let names: Vec<_> = names.iter().map(|name| Shown(Path::new(name)).to_string()).collect();
+    let mut object = members(json!({ "attributes": names }));
+    add_path(&mut object, "path", Some(path));
+    line("changed", object)
+}
+
+pub(crate) fn extracted(path: &Path, extracted: &Extracted) -> String {
+    let mut object = members(json!({
+        "mime_type": extracted.mime_type,
+        "width": extracted.dimensions.map(|dimensions| dimensions.0),
+        "height": extracted.dimensions.map(|dimensions| dimensions.1),
+        "orientation": extracted.orientation,
+        "camera": extracted.camera,
+        "taken": extracted.taken,
+        "duration": extracted.duration.map(|duration| duration.as_secs_f64()),
+        "title": extracted.title,
+        "author": extracted.author,
+        "album": extracted.album,
+        "track": extracted.track,
+        "year": extracted.year,
+        "pages": extracted.pages,
+        "charset": extracted.charset,
+        "damaged": extracted.is_damaged,
+    }));
+    add_path(&mut object, "path", Some(path));
+    line("extracted", object)
 }
 
 pub(crate) fn shortage(shortage: &Shortage) -> String {

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod args_meta;
 mod bar;
 mod copy;
 mod delete;
@@ -17,6 +18,7 @@ mod input;
 mod json;
 mod measure;
 mod messages;
+mod meta;
 mod out;
 mod outcome;
 mod pages;
@@ -63,6 +65,7 @@ fn run(command: Command) -> Exit {
         Command::Redo(args) => undo::redo(&args),
         Command::History(args) => history::run(&args),
         Command::Measure(args) => measure::run(args),
+        Command::Meta { command } => meta::run(command),
         Command::Recover(args) => recover::run(&args),
         Command::Url { command } => url::run(command),
         Command::Completions { shell } => pages::completions(shell),

@@ -7,7 +7,7 @@ use fileops::{
     Conflict, Damage, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report,
     Resolution, Shortage, Shown, Skipped, Unfit, Verified,
 };
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
@@ -60,6 +60,20 @@ pub(crate) fn note_kind(kind: NoteKind) -> (&'static str, &'static str) {
         NoteKind::LeftBehind => ("left-behind", "something unfinished is left, which fileops recover finds"),
         _ => ("other", "something was not kept"),
     }
+}
+
+pub(crate) fn no_attribute(path: &Path, name: &OsStr) -> String {
+    format!("fileops: {} has no {}", Shown(path), Shown(Path::new(name)))
+}
+
+/// Before a failure.
+pub(crate) fn changed_before(path: &Path, names: &[OsString]) -> String {
+    let names: Vec<_> = names.iter().map(|name| Shown(Path::new(name)).to_string()).collect();
+    format!("fileops: of {} these are changed: {}", Shown(path), names.join(", "))
+}
+
+pub(crate) fn no_equals_sign(option: &str, given: &OsStr) -> String {
+    format!("fileops: {option} takes NAME=VALUE, not {}\nTry 'fileops meta set --help'.", Shown(Path::new(given)))
 }
 
 pub(crate) fn shortage(shortage: &Shortage) -> String {

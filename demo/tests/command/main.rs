@@ -2,6 +2,7 @@
 
 mod durable;
 mod interrupted;
+mod meta;
 mod moving;
 mod questions;
 mod single;
