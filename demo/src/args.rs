@@ -4,7 +4,7 @@ use crate::args_meta::MetaCommand;
 use crate::rate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use fileops::{OnConflict, OnError};
+use fileops::{OnChanged, OnConflict, OnError, OnNoTrash, Undoable};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// Take back what the last operations did
     ///
     /// What they made goes, what they replaced comes back, what they moved goes home. What was changed since stays, and is
-    /// a failure. A deletion cannot be undone.
+    /// a failure, unless --on-changed or an answer says otherwise. A deletion cannot be undone.
     #[command(after_help = EXIT_CODES)]
     Undo(UndoArgs),
     /// Do again what was undone
@@ -155,9 +155,6 @@ pub(crate) struct TransferArgs {
     /// What to do when the target is too full
     #[arg(long, value_name = "RULE", default_value = "warn")]
     pub(crate) on_shortage: ShortageRule,
-    /// Try an entry that failed so many times more
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) retry: u32,
     /// Change names that the target's file system does not allow
     #[arg(long)]
     pub(crate) portable_names: bool,
@@ -176,14 +173,13 @@ pub(crate) struct TransferArgs {
     /// Move at most so many bytes of contents a second: 10M, 512K, 1.5G (a number alone is KiB, 0 is no limit)
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate::parse)]
     pub(crate) bwlimit: u64,
-    /// Keep nothing for an undo: old files are dropped at once
-    #[arg(long)]
-    pub(crate) no_undo: bool,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
-    pub(crate) errors: ErrorArgs,
+    pub(crate) failures: FailureArgs,
+    #[command(flatten)]
+    pub(crate) records: RecordArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -203,6 +199,10 @@ pub(crate) struct RenameArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: OsString,
     #[command(flatten)]
+    pub(crate) failures: FailureArgs,
+    #[command(flatten)]
+    pub(crate) records: RecordArgs,
+    #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
 
@@ -211,6 +211,10 @@ pub(crate) struct PathsArgs {
     /// Which
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) failures: FailureArgs,
+    #[command(flatten)]
+    pub(crate) records: RecordArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -227,6 +231,10 @@ pub(crate) struct LinkArgs {
     #[arg(short, long)]
     pub(crate) symbolic: bool,
     #[command(flatten)]
+    pub(crate) failures: FailureArgs,
+    #[command(flatten)]
+    pub(crate) records: RecordArgs,
+    #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
 
@@ -242,7 +250,7 @@ pub(crate) struct DeleteArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
-    pub(crate) errors: ErrorArgs,
+    pub(crate) failures: FailureArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -251,7 +259,8 @@ pub(crate) struct DeleteArgs {
 pub(crate) enum TrashCommand {
     /// Put files and trees into the trash
     ///
-    /// Where no trash can serve, the entry stays as it is and is named: nothing is ever deleted instead.
+    /// Where no trash can serve, the entry stays as it is and is named, unless --on-no-trash or an answer says to delete it
+    /// for good: nothing is ever deleted instead by itself.
     #[command(after_help = EXIT_CODES)]
     Put(TrashPutArgs),
     /// List what is in the trash, the last first: when, size, where it was, ITEM
@@ -273,9 +282,16 @@ pub(crate) struct TrashPutArgs {
     /// What to put into the trash
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
+    /// What to do with what no trash can take [default: ask on a terminal, else fail]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) on_no_trash: Option<NoTrashRule>,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) failures: FailureArgs,
+    #[command(flatten)]
+    pub(crate) records: RecordArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -295,12 +311,16 @@ pub(crate) struct TrashRestoreArgs {
     /// Restore what was there; of several the one trashed last
     #[arg(long, value_name = "PATH")]
     pub(crate) original: Vec<PathBuf>,
-    /// What to do where something else has the name now
-    #[arg(long, value_name = "RULE", default_value = "fail")]
-    pub(crate) on_conflict: RestoreRule,
+    /// What to do where something else has the name now; directories stay as they are [default: ask on a terminal, else fail]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) on_conflict: Option<ConflictRule>,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) failures: FailureArgs,
+    #[command(flatten)]
+    pub(crate) records: RecordArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -313,6 +333,8 @@ pub(crate) struct TrashDeleteArgs {
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) failures: FailureArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -329,27 +351,9 @@ pub(crate) struct TrashEmptyArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
+    pub(crate) failures: FailureArgs,
+    #[command(flatten)]
     pub(crate) view: ViewArgs,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum RestoreRule {
-    /// The item stays in the trash, and fails
-    Fail,
-    /// The item stays in the trash
-    Skip,
-    /// The item is called "name (2)" then
-    Rename,
-}
-
-impl From<RestoreRule> for OnConflict {
-    fn from(rule: RestoreRule) -> OnConflict {
-        match rule {
-            RestoreRule::Fail => OnConflict::Fail,
-            RestoreRule::Skip => OnConflict::Skip,
-            RestoreRule::Rename => OnConflict::Rename,
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -360,9 +364,17 @@ pub(crate) struct UndoArgs {
     /// The operation of this ID in the history, instead of the last
     #[arg(long, value_name = "ID", conflicts_with = "count")]
     pub(crate) id: Option<String>,
+    /// What to do about what was changed since [default: ask on a terminal, else fail]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) on_changed: Option<ChangedRule>,
+    /// What to do where something comes back and something else has its name now [default: ask on a terminal, else fail]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) on_conflict: Option<ConflictRule>,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) failures: FailureArgs,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
 }
@@ -439,6 +451,30 @@ pub(crate) struct ErrorArgs {
     pub(crate) on_error: ErrorRule,
 }
 
+/// The same, of operations that change something.
+#[derive(Debug, Args)]
+pub(crate) struct FailureArgs {
+    #[command(flatten)]
+    pub(crate) errors: ErrorArgs,
+    /// Try an entry that failed so many times more
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retry: u32,
+}
+
+/// What operations take that can be undone.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Keep nothing for an undo: old files are dropped at once
+    #[arg(long)]
+    no_undo: bool,
+}
+
+impl RecordArgs {
+    pub(crate) fn undoable(&self) -> Undoable {
+        if self.no_undo { Undoable::No } else { Undoable::Yes }
+    }
+}
+
 /// What all operations take.
 #[derive(Debug, Args)]
 pub(crate) struct ViewArgs {
@@ -502,6 +538,46 @@ impl From<ErrorRule> for OnError {
             ErrorRule::Ask => OnError::Ask,
             ErrorRule::Continue => OnError::Continue,
             ErrorRule::Stop => OnError::Stop,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NoTrashRule {
+    /// All else is done, then it is asked, as for --on-conflict
+    Ask,
+    /// It stays, and fails
+    Fail,
+    /// It is deleted for good, which cannot be undone
+    Delete,
+}
+
+impl From<NoTrashRule> for OnNoTrash {
+    fn from(rule: NoTrashRule) -> OnNoTrash {
+        match rule {
+            NoTrashRule::Ask => OnNoTrash::Ask,
+            NoTrashRule::Fail => OnNoTrash::Fail,
+            NoTrashRule::Delete => OnNoTrash::Delete,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChangedRule {
+    /// All else is done, then it is asked, as for --on-conflict
+    Ask,
+    /// It stays, and fails
+    Fail,
+    /// It is undone all the same; what was changed is kept, and a redo brings it back
+    Anyway,
+}
+
+impl From<ChangedRule> for OnChanged {
+    fn from(rule: ChangedRule) -> OnChanged {
+        match rule {
+            ChangedRule::Ask => OnChanged::Ask,
+            ChangedRule::Fail => OnChanged::Fail,
+            ChangedRule::Anyway => OnChanged::Anyway,
         }
     }
 }

@@ -7,14 +7,13 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{messages, questions};
-use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Undoable, Verify};
+use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Verify};
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
     let copy = match begun(&args).and_then(|copy| with_options(copy, &args.transfer)) {
         Ok(copy) => copy,
         Err(complaint) => {
-            complain(&format!("fileops: {complaint}\nTry 'fileops copy --help'."));
-            return Exit::Usage;
+            return outcome::refuse(&complaint, "copy");
         }
     };
     let copy = copy
@@ -44,13 +43,13 @@ fn begun(args: &CopyArgs) -> Result<Copy, String> {
 fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
     let copy = copy
         .on_conflict(questions::conflict_rule(args.on_conflict, args.view.json)?)
-        .on_error(questions::error_rule(&args.errors, args.view.json)?)
+        .on_error(questions::error_rule(&args.failures.errors, args.view.json)?)
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
         .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
-        .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
-        .retry(args.retry);
+        .undoable(args.records.undoable())
+        .retry(args.failures.retry);
     Ok(match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),
         None => copy,

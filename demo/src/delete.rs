@@ -11,14 +11,13 @@ use std::io::{self, IsTerminal};
 
 pub(crate) fn run(args: DeleteArgs) -> Exit {
     let delete = fileops::delete(args.paths).mounts(if args.cross_mounts { Mounts::Cross } else { Mounts::Stay });
-    let on_error = match questions::error_rule(&args.errors, args.view.json) {
+    let on_error = match questions::error_rule(&args.failures.errors, args.view.json) {
         Ok(rule) => rule,
         Err(complaint) => {
-            complain(&format!("fileops: {complaint}\nTry 'fileops delete --help'."));
-            return Exit::Usage;
+            return outcome::refuse(&complaint, "delete");
         }
     };
-    let delete = delete.on_error(on_error);
+    let delete = delete.on_error(on_error).retry(args.failures.retry);
     let delete = match args.view.jobs {
         Some(jobs) => delete.jobs(jobs.get()),
         None => delete,

@@ -179,6 +179,8 @@ pub(crate) fn question(id: u64, question: &Question, answers: &[&str]) -> String
         }
         Question::Failure(failure) => what_failed("failure", &failure.error),
         Question::MediumGone(error) => what_failed("medium-gone", error),
+        Question::NoTrash(error) => what_failed("no-trash", error),
+        Question::Changed(error) => what_failed("changed", error),
         _ => members(json!({ "kind": "other" })),
     };
     object.insert("question".to_owned(), id.into());

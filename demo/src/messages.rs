@@ -124,6 +124,15 @@ pub(crate) fn question(question: &Question) -> String {
         Question::MediumGone(error) => {
             format!("\nThe medium is gone, and everything waits: {error}: {}", reason(&error.source))
         }
+        Question::NoTrash(error) => {
+            format!("\n{}: {}. Deleted for good it cannot come back.", error, reason(&error.source))
+        }
+        Question::Changed(error) => {
+            format!(
+                "\n{} was changed since. Undone all the same, it is kept, and a redo brings it back.",
+                Shown(&error.path)
+            )
+        }
         other => format!("\n{}", Shown(other.path())),
     }
 }
@@ -151,6 +160,8 @@ pub(crate) fn choices(question: &Question) -> String {
         ("[n]ew name", Resolution::Rename("name".into())),
         ("replace if ne[w]er", Resolution::Newer),
         ("replace if [d]ifferent", Resolution::Different),
+        ("delete for good", Resolution::Delete),
+        ("[u]ndo all the same", Resolution::Anyway),
         ("[q]uit", Resolution::Stop),
     ];
     let fitting = all.iter().filter(|(_, resolution)| question.allows(resolution).is_ok());

@@ -32,6 +32,12 @@ pub(crate) fn tell(report: &Report, is_json: bool, out: &mut Out) -> Exit {
     exit
 }
 
+/// Says what is wrong with the arguments of a command.
+pub(crate) fn refuse(complaint: &str, command: &str) -> Exit {
+    complain(&format!("fileops: {complaint}\nTry 'fileops {command} --help'."));
+    Exit::Usage
+}
+
 /// The exit code, if the answer could be written.
 pub(crate) fn settle(exit: Exit, out: &Out) -> Exit {
     match (exit, out.is_whole()) {

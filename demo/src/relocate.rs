@@ -7,14 +7,13 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{messages, questions};
-use fileops::{Durability, Mounts, Move, Names, OnShortage, ReadOnlyDirs, Resume, Undoable, Verify};
+use fileops::{Durability, Mounts, Move, Names, OnShortage, ReadOnlyDirs, Resume, Verify};
 
 pub(crate) fn run(args: MoveArgs) -> Exit {
     let relocation = match begun(&args).and_then(|relocation| with_options(relocation, &args.transfer)) {
         Ok(relocation) => relocation,
         Err(complaint) => {
-            complain(&format!("fileops: {complaint}\nTry 'fileops move --help'."));
-            return Exit::Usage;
+            return outcome::refuse(&complaint, "move");
         }
     };
     let relocation = relocation.mounts(if args.cross_mounts { Mounts::Cross } else { Mounts::Stay });
@@ -39,7 +38,7 @@ fn begun(args: &MoveArgs) -> Result<Move, String> {
 fn with_options(relocation: Move, args: &TransferArgs) -> Result<Move, String> {
     let relocation = relocation
         .on_conflict(questions::conflict_rule(args.on_conflict, args.view.json)?)
-        .on_error(questions::error_rule(&args.errors, args.view.json)?)
+        .on_error(questions::error_rule(&args.failures.errors, args.view.json)?)
         .on_shortage(if args.on_shortage == ShortageRule::Pause { OnShortage::Pause } else { OnShortage::Warn })
         .names(if args.portable_names { Names::Portable } else { Names::Keep })
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
@@ -47,8 +46,8 @@ fn with_options(relocation: Move, args: &TransferArgs) -> Result<Move, String> {
         .verify(if args.verify { Verify::Contents } else { Verify::Nothing })
         .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted })
         .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
-        .undoable(if args.no_undo { Undoable::No } else { Undoable::Yes })
-        .retry(args.retry);
+        .undoable(args.records.undoable())
+        .retry(args.failures.retry);
     Ok(match args.view.jobs {
         Some(jobs) => relocation.jobs(jobs.get()),
         None => relocation,

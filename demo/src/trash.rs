@@ -7,7 +7,7 @@ use crate::bar::Goal;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use crate::{json, messages, text};
+use crate::{json, messages, questions, text};
 use fileops::{Operation, Report, Shown, TrashItem, TrashListing, Trashed};
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -22,30 +22,55 @@ pub(crate) fn run(command: TrashCommand) -> Exit {
 }
 
 fn put(args: TrashPutArgs) -> Exit {
-    let trash = fileops::trash(args.paths);
-    let trash = match args.view.jobs {
+    let TrashPutArgs { paths, on_no_trash, verbose, failures, records, view } = args;
+    let rules = questions::error_rule(&failures.errors, view.json)
+        .and_then(|on_error| Ok((on_error, questions::no_trash_rule(on_no_trash, view.json)?)));
+    let (on_error, on_no_trash) = match rules {
+        Ok(rules) => rules,
+        Err(complaint) => return outcome::refuse(&complaint, "trash put"),
+    };
+    let trash = fileops::trash(paths).on_error(on_error).on_no_trash(on_no_trash).retry(failures.retry);
+    let trash = trash.undoable(records.undoable());
+    let trash = match view.jobs {
         Some(jobs) => trash.jobs(jobs.get()),
         None => trash,
     };
-    follow(&args.view, Goal::Total, args.verbose, messages::trashed, || trash.start())
+    follow(&view, Goal::Total, verbose, messages::trashed, || trash.start())
 }
 
 fn restore(args: TrashRestoreArgs) -> Exit {
-    let items = args.items.into_iter().map(Trashed::Id).chain(args.original.into_iter().map(Trashed::Original));
-    let restore = fileops::restore(items).on_conflict(args.on_conflict.into());
-    follow(&args.view, Goal::Total, args.verbose, messages::restored, || restore.start())
+    let TrashRestoreArgs { items, original, on_conflict, verbose, failures, records, view } = args;
+    let rules = questions::error_rule(&failures.errors, view.json)
+        .and_then(|on_error| Ok((on_error, questions::conflict_rule(on_conflict, view.json)?)));
+    let (on_error, on_conflict) = match rules {
+        Ok(rules) => rules,
+        Err(complaint) => return outcome::refuse(&complaint, "trash restore"),
+    };
+    let items = items.into_iter().map(Trashed::Id).chain(original.into_iter().map(Trashed::Original));
+    let restore = fileops::restore(items).on_conflict(on_conflict).on_error(on_error).retry(failures.retry);
+    let restore = restore.undoable(records.undoable());
+    follow(&view, Goal::Total, verbose, messages::restored, || restore.start())
 }
 
 fn delete(args: TrashDeleteArgs) -> Exit {
-    let delete = fileops::trash_delete(args.items.into_iter().map(Trashed::Id));
-    let delete = match args.view.jobs {
+    let TrashDeleteArgs { items, verbose, failures, view } = args;
+    let delete = fileops::trash_delete(items.into_iter().map(Trashed::Id)).retry(failures.retry);
+    let delete = match questions::error_rule(&failures.errors, view.json) {
+        Ok(rule) => delete.on_error(rule),
+        Err(complaint) => return outcome::refuse(&complaint, "trash delete"),
+    };
+    let delete = match view.jobs {
         Some(jobs) => delete.jobs(jobs.get()),
         None => delete,
     };
-    follow(&args.view, Goal::None, args.verbose, messages::deleted, || delete.start())
+    follow(&view, Goal::None, verbose, messages::deleted, || delete.start())
 }
 
 fn empty(args: &TrashEmptyArgs) -> Exit {
+    let on_error = match questions::error_rule(&args.failures.errors, args.view.json) {
+        Ok(rule) => rule,
+        Err(complaint) => return outcome::refuse(&complaint, "trash empty"),
+    };
     if !args.yes {
         if args.view.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             complain(messages::empty_needs_yes());
@@ -55,7 +80,7 @@ fn empty(args: &TrashEmptyArgs) -> Exit {
             return Exit::Cancelled;
         }
     }
-    let empty = fileops::empty_trash();
+    let empty = fileops::empty_trash().on_error(on_error).retry(args.failures.retry);
     let empty = match args.older_than {
         Some(days) => empty.older_than(days),
         None => empty,

@@ -2,24 +2,28 @@
 
 use crate::args::UndoArgs;
 use crate::bar::Goal;
-use crate::messages;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
-use fileops::{Past, PastState, Report, Result, Undo};
+use crate::{messages, questions};
+use fileops::{OnChanged, OnConflict, OnError, Past, PastState, Report, Result, Undo};
 use std::io::{self, IsTerminal};
 
 pub(crate) fn undo(args: &UndoArgs) -> Exit {
     let standing = || Ok(fileops::history()?.into_iter().filter(|past| past.state != PastState::Undone).collect());
-    each(args, standing, fileops::undo)
+    each(args, "undo", standing, fileops::undo)
 }
 
 pub(crate) fn redo(args: &UndoArgs) -> Exit {
-    each(args, fileops::undone, fileops::redo)
+    each(args, "redo", fileops::undone, fileops::redo)
 }
 
 /// One operation after the other, until one could not be undone as a whole.
-fn each(args: &UndoArgs, list: impl Fn() -> Result<Vec<Past>>, make: impl Fn(String) -> Undo) -> Exit {
+fn each(args: &UndoArgs, command: &str, list: impl Fn() -> Result<Vec<Past>>, make: impl Fn(String) -> Undo) -> Exit {
+    let rules = match Rules::of(args) {
+        Ok(rules) => rules,
+        Err(complaint) => return outcome::refuse(&complaint, command),
+    };
     let mut out = Out::default();
     let mut exit = Exit::Done;
     for number in 0..args.count.get() {
@@ -37,7 +41,8 @@ fn each(args: &UndoArgs, list: impl Fn() -> Result<Vec<Past>>, make: impl Fn(Str
                 break;
             }
         };
-        let report = Watch::new(&args.view, Goal::Total, None).follow(|| make(past.id.clone()).start(), &mut out);
+        let report = Watch::new(&args.view, Goal::Total, None)
+            .follow(|| rules.given_to(make(past.id.clone())).start(), &mut out);
         exit = outcome::tell(&report, args.view.json, &mut out);
         if exit != Exit::Done {
             break;
@@ -45,6 +50,30 @@ fn each(args: &UndoArgs, list: impl Fn() -> Result<Vec<Past>>, make: impl Fn(Str
         summarise(args, &past, &report);
     }
     outcome::settle(exit, &out)
+}
+
+/// What stands for what the undos meet.
+struct Rules {
+    on_changed: OnChanged,
+    on_conflict: OnConflict,
+    on_error: OnError,
+    retry: u32,
+}
+
+impl Rules {
+    fn of(args: &UndoArgs) -> std::result::Result<Rules, String> {
+        let is_json = args.view.json;
+        Ok(Rules {
+            on_changed: questions::changed_rule(args.on_changed, is_json)?,
+            on_conflict: questions::conflict_rule(args.on_conflict, is_json)?,
+            on_error: questions::error_rule(&args.failures.errors, is_json)?,
+            retry: args.failures.retry,
+        })
+    }
+
+    fn given_to(&self, undo: Undo) -> Undo {
+        undo.on_changed(self.on_changed).on_conflict(self.on_conflict).on_error(self.on_error).retry(self.retry)
+    }
 }
 
 fn meant(args: &UndoArgs, mut list: Vec<Past>) -> Option<Past> {

@@ -1,7 +1,12 @@
 //! Whether two files are the same, byte for byte: asked for when somebody wants to know, on a thread of its own lane.
 
+use crate::error::Action;
 use crate::pool::{Pool, Task};
-use crate::sys::data;
+use crate::sys::open::{self, Follow};
+use crate::sys::stat::Stat;
+use crate::sys::{data, name};
+use rustix::fs::FileType;
+use std::ffi::CStr;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -22,8 +27,49 @@ pub(crate) enum Which {
     Second,
 }
 
+/// A source and a target, each by its directory and name.
+pub(crate) struct Sides<'a> {
+    pub(crate) source: (&'a OwnedFd, &'a CStr, Follow),
+    pub(crate) target: (&'a OwnedFd, &'a CStr),
+}
+
+impl Sides<'_> {
+    /// Reads both as far as they are alike. `go_on` is asked between steps, and may end it.
+    pub(crate) fn are_equal<E>(
+        &self,
+        go_on: impl FnMut() -> Result<(), E>,
+        failed: impl Fn(Which, Action, io::Error) -> E,
+    ) -> Result<bool, E> {
+        let ((from, name, follow), (to, wanted)) = (self.source, self.target);
+        let of_source = |action| move |error| (Which::First, action, error);
+        let of_target = |action| move |error| (Which::Second, action, error);
+        let failed = |(which, action, error)| failed(which, action, error);
+        let stat = if follow == Follow::Yes { Stat::following(from, name) } else { Stat::at(from, name) };
+        let stat = stat.map_err(of_source(Action::Stat)).map_err(failed)?;
+        let old = Stat::at(to, wanted).map_err(of_target(Action::Stat)).map_err(failed)?;
+        if stat.kind() != old.kind() {
+            return Ok(false);
+        }
+        match stat.kind() {
+            FileType::RegularFile if stat.size != old.size => Ok(false),
+            FileType::RegularFile => {
+                let first = open::file(from, name, follow).map_err(of_source(Action::Open)).map_err(failed)?;
+                let second = open::file(to, wanted, Follow::No).map_err(of_target(Action::Open)).map_err(failed)?;
+                is_equal(&first, &second, go_on, |which, error| failed((which, Action::Read, error)))
+            }
+            FileType::Symlink => {
+                let first = name::readlink(from, name).map_err(of_source(Action::Symlink)).map_err(failed)?;
+                let second = name::readlink(to, wanted).map_err(of_target(Action::Symlink)).map_err(failed)?;
+                Ok(first == second)
+            }
+            FileType::Directory => Err(failed((Which::First, Action::Read, io::ErrorKind::IsADirectory.into()))),
+            _ => Ok(stat.rdev == old.rdev),
+        }
+    }
+}
+
 /// Compares two open files from their positions to their ends. `go_on` is asked between steps, and may end it.
-pub(crate) fn is_equal<E>(
+fn is_equal<E>(
     first: &OwnedFd,
     second: &OwnedFd,
     mut go_on: impl FnMut() -> Result<(), E>,

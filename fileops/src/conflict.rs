@@ -2,6 +2,7 @@
 //! beside each other.
 
 use crate::comparison::{Comparer, Comparison};
+use crate::error::Action;
 use crate::sys::stat::Stat;
 use rustix::fs::FileType;
 use std::ffi::{CStr, CString};
@@ -83,17 +84,24 @@ pub struct Conflict {
     pub(crate) seen: Stat,
     /// Whether one can still go into the other.
     pub(crate) can_merge: bool,
+    /// What the operation does: what the report says of it when nobody answers.
+    pub(crate) action: Action,
     comparer: Comparer,
 }
 
 impl Conflict {
-    pub(crate) fn new(source: (PathBuf, &Stat), target: (PathBuf, &Stat), comparer: Comparer) -> Conflict {
+    pub(crate) fn new(
+        action: Action,
+        source: (PathBuf, &Stat),
+        target: (PathBuf, &Stat),
+        comparer: Comparer,
+    ) -> Conflict {
         let seen = *target.1;
-        Conflict { source: Party::new(source), target: Party::new(target), seen, can_merge: true, comparer }
+        Conflict { source: Party::new(source), target: Party::new(target), seen, can_merge: true, action, comparer }
     }
 
-    /// What is to be put there is made already, as a whole.
-    pub(crate) fn too_late_to_merge(self) -> Conflict {
+    /// What is to be put there stays whole.
+    pub(crate) fn cannot_merge(self) -> Conflict {
         Conflict { can_merge: false, ..self }
     }
 

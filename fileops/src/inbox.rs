@@ -62,8 +62,9 @@ impl Future for NextQuestion {
     }
 }
 
-/// Told of answers, by question.
-type Listener = Arc<dyn Fn(Vec<(u64, Resolution)>) + Send + Sync>;
+/// Told of all answers, by question, and takes those to its own; says whether it goes on listening. An operation that does
+/// another one as a part of it has several.
+type Listener = Arc<dyn Fn(&[(u64, Resolution)]) -> bool + Send + Sync>;
 
 /// What an answer may want of the operation as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ struct State {
     rule_for_all: Option<Resolution>,
     is_closed: bool,
     is_abandoned: bool,
-    listener: Option<Listener>,
+    listeners: Vec<Listener>,
     obey: Option<Obey>,
     wakers: Vec<Waker>,
 }
@@ -111,8 +112,15 @@ impl State {
 
 impl Questions {
     /// Where answers are heard of. None comes before.
-    pub(crate) fn listen(&self, listener: impl Fn(Vec<(u64, Resolution)>) + Send + Sync + 'static) {
-        lock(&self.state).listener = Some(Arc::new(listener));
+    pub(crate) fn listen(&self, listener: impl Fn(&[(u64, Resolution)]) -> bool + Send + Sync + 'static) {
+        lock(&self.state).listeners.push(Arc::new(listener));
+    }
+
+    fn tell(&self, answers: &[(u64, Resolution)]) {
+        let listeners = lock(&self.state).listeners.clone();
+        let gone: Vec<_> = listeners.into_iter().filter(|listener| !listener(answers)).collect();
+        let is_gone = |listener: &Listener| gone.iter().any(|gone| Arc::ptr_eq(gone, listener));
+        lock(&self.state).listeners.retain(|listener| !is_gone(listener));
     }
 
     /// Asks, unless an answer stands that was not tried in vain just now. `park` keeps what the question is about, before
@@ -174,11 +182,11 @@ impl Questions {
         let cannot_skip = |question: &Question| question.allows(&Resolution::Skip).is_err();
         let obey = state.obey.clone().filter(|_| state.open.values().any(cannot_skip));
         let open = std::mem::take(&mut state.open);
-        let listener = state.listener.clone();
         drop(state);
         obey.into_iter().for_each(|obey| obey(Order::Stop));
-        if let Some(listener) = listener.filter(|_| !open.is_empty()) {
-            listener(open.into_keys().map(|id| (id, Resolution::Skip)).collect());
+        let answers: Vec<_> = open.into_keys().map(|id| (id, Resolution::Skip)).collect();
+        if !answers.is_empty() {
+            self.tell(&answers);
         }
     }
 
@@ -213,13 +221,11 @@ impl Questions {
             _ => {}
         }
         ids.iter().for_each(|id| drop(state.open.remove(id)));
-        let listener = state.listener.clone();
         let obey = state.obey.clone().filter(|_| kind == QuestionKind::MediumGone);
         drop(state);
         obey.into_iter().for_each(|obey| obey(Order::Resume));
-        if let Some(listener) = listener {
-            listener(ids.into_iter().map(|id| (id, resolution.clone())).collect());
-        }
+        let answers: Vec<_> = ids.into_iter().map(|id| (id, resolution.clone())).collect();
+        self.tell(&answers);
         Ok(())
     }
 
@@ -254,10 +260,11 @@ impl Questions {
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         state.is_closed = true;
-        let (wakers, listener) = (std::mem::take(&mut state.wakers), (state.listener.take(), state.obey.take()));
+        let (wakers, listeners) = (std::mem::take(&mut state.wakers), std::mem::take(&mut state.listeners));
+        let obey = state.obey.take();
         let open = std::mem::take(&mut state.open);
         drop(state);
-        drop((listener, open));
+        drop((listeners, obey, open));
         wakers.into_iter().for_each(Waker::wake);
     }
 }

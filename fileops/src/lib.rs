@@ -124,7 +124,7 @@ pub use ops::trash::{
 pub use ops::undo::{Past, PastState, Undo, history, redo, undo, undone};
 pub use pool::{Pool, Priority, Task, TaskError, block_on};
 pub use progress::{Phase, Progress};
-pub use question::{Failure, OnError, Open, Question, QuestionKind, Resolution, Scope, Unfit};
+pub use question::{Failure, OnChanged, OnError, OnNoTrash, Open, Question, QuestionKind, Resolution, Scope, Unfit};
 pub use report::{Complete, Incomplete, Moved, Note, NoteKind, Outcome, Report, Skipped, Tally, Verified};
 pub use schedule::{Schedule, Scheduled, Scheduler, scheduler};
 pub use trash::{Damage, TrashItem};

@@ -1,7 +1,8 @@
 //! What an operation asks its caller, and the answers there are. `inbox` has those that are open.
 
 use crate::conflict::{Conflict, EntryKind, NAME_MAX};
-use crate::error::{Action, Error, Refusal};
+use crate::error::{Error, Refusal};
+use crate::sys::stat::Stat;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -20,6 +21,32 @@ pub enum OnError {
     Ask,
     /// Nothing further is started, as after a cancel.
     Stop,
+}
+
+/// What happens to something that no trash can take.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNoTrash {
+    /// It stays where it is, and fails with [`Refusal::NoTrash`].
+    #[default]
+    Fail,
+    /// It waits, and its question is open; everything else goes on.
+    Ask,
+    /// It is deleted for good, which no undo takes back: only for who says so.
+    Delete,
+}
+
+/// What an undo does about something that was changed since the operation.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnChanged {
+    /// It stays as it is, and fails with [`Refusal::ChangedSince`].
+    #[default]
+    Fail,
+    /// It waits, and with it what depends on it; its question is open, and everything else goes on.
+    Ask,
+    /// It is undone all the same. What was changed is kept, and a [`redo`](crate::redo) brings it back.
+    Anyway,
 }
 
 /// A question that waits for an answer.
@@ -42,6 +69,10 @@ pub enum Question {
     Failure(Failure),
     /// A medium, or the server of a mount, is gone, as this error said: the operation paused as a whole.
     MediumGone(Arc<Error>),
+    /// No trash can take something.
+    NoTrash(Arc<Error>),
+    /// Something was changed since the operation that is undone.
+    Changed(Arc<Error>),
 }
 
 /// An entry that failed, and waits for what is to be done about it.
@@ -68,6 +99,10 @@ pub enum QuestionKind {
     Failure,
     /// A medium is gone.
     MediumGone,
+    /// No trash can take something.
+    NoTrash,
+    /// Something was changed since the operation that is undone.
+    Changed,
 }
 
 /// An answer.
@@ -92,6 +127,10 @@ pub enum Resolution {
     Retry,
     /// The entry is tried again, and a file or directory of the user's own that keeps the user out is opened for the time.
     RetryWithRights,
+    /// What no trash can take is deleted for good.
+    Delete,
+    /// What was changed is undone all the same: it is kept, and a redo brings it back.
+    Anyway,
     /// The whole operation ends, as after a cancel.
     Stop,
 }
@@ -149,6 +188,8 @@ impl Question {
         match self {
             Question::Failure(_) => QuestionKind::Failure,
             Question::MediumGone(_) => QuestionKind::MediumGone,
+            Question::NoTrash(_) => QuestionKind::NoTrash,
+            Question::Changed(_) => QuestionKind::Changed,
             Question::Conflict(conflict) => match (is_dir(conflict.source.kind), is_dir(conflict.target.kind)) {
                 (true, true) => QuestionKind::Merge,
                 (false, false) => QuestionKind::Replace,
@@ -162,7 +203,7 @@ impl Question {
         match self {
             Question::Conflict(conflict) => &conflict.source.path,
             Question::Failure(failure) => &failure.error.path,
-            Question::MediumGone(error) => &error.path,
+            Question::MediumGone(error) | Question::NoTrash(error) | Question::Changed(error) => &error.path,
         }
     }
 
@@ -182,6 +223,8 @@ impl Question {
             Resolution::Rename(_) | Resolution::KeepBoth => matches!(self, Question::Conflict(_)),
             Resolution::Retry => !matches!(self, Question::Conflict(_)),
             Resolution::RetryWithRights => matches!(self, Question::Failure(_)),
+            Resolution::Delete => self.kind() == QuestionKind::NoTrash,
+            Resolution::Anyway => self.kind() == QuestionKind::Changed,
         };
         match (is_known, self, resolution) {
             (false, ..) => Err(Unfit::NoAnswer),
@@ -191,14 +234,27 @@ impl Question {
         }
     }
 
+    /// Whether an answer leaves out what it is about, without another look.
+    pub(crate) fn is_ended_by(&self, resolution: &Resolution) -> bool {
+        *resolution == Resolution::Skip && !matches!(self, Question::Conflict(_))
+    }
+
     /// What the report says when nobody answers.
     pub(crate) fn unanswered(&self) -> Error {
         match self {
             Question::Failure(failure) => failure.error.again(),
-            Question::MediumGone(error) => error.again(),
+            Question::MediumGone(error) | Question::NoTrash(error) | Question::Changed(error) => error.again(),
             Question::Conflict(conflict) => {
-                Error::new(Action::Copy, &conflict.source.path, Refusal::Exists).with_target(&conflict.target.path)
+                Error::new(conflict.action, &conflict.source.path, Refusal::Exists).with_target(&conflict.target.path)
             }
+        }
+    }
+
+    /// What was seen at a target when this was asked: an answer that replaces something is about that.
+    pub(crate) fn seen(&self) -> Option<Stat> {
+        match self {
+            Question::Conflict(conflict) => Some(conflict.seen),
+            _ => None,
         }
     }
 }

@@ -4,12 +4,12 @@
 mod prompt;
 mod protocol;
 
-use crate::args::{ConflictRule, ErrorArgs, ErrorRule};
+use crate::args::{ChangedRule, ConflictRule, ErrorArgs, ErrorRule, NoTrashRule};
 use crate::input::Input;
 use crate::messages;
 use crate::out::Out;
 use crate::signals::Held;
-use fileops::{OnConflict, OnError, Operation, Question, Resolution, Scope, Unfit};
+use fileops::{OnChanged, OnConflict, OnError, OnNoTrash, Operation, Question, Resolution, Scope, Unfit};
 use prompt::Prompt;
 pub(crate) use protocol::Malformed;
 use protocol::Protocol;
@@ -28,11 +28,32 @@ pub(crate) enum Questions {
 /// # Errors
 /// What is wrong with asking here.
 pub(crate) fn conflict_rule(rule: Option<ConflictRule>, is_json: bool) -> Result<OnConflict, String> {
+    asked_rule("--on-conflict=ask", rule.map(Into::into), OnConflict::Ask, is_json)
+}
+
+/// The rule for what no trash can take.
+///
+/// # Errors
+/// What is wrong with asking here.
+pub(crate) fn no_trash_rule(rule: Option<NoTrashRule>, is_json: bool) -> Result<OnNoTrash, String> {
+    asked_rule("--on-no-trash=ask", rule.map(Into::into), OnNoTrash::Ask, is_json)
+}
+
+/// The rule for what was changed since an operation that is undone.
+///
+/// # Errors
+/// What is wrong with asking here.
+pub(crate) fn changed_rule(rule: Option<ChangedRule>, is_json: bool) -> Result<OnChanged, String> {
+    asked_rule("--on-changed=ask", rule.map(Into::into), OnChanged::Ask, is_json)
+}
+
+/// Without a rule a person is asked; a script gets the default, which fails.
+fn asked_rule<T: Default + PartialEq>(option: &str, rule: Option<T>, ask: T, is_json: bool) -> Result<T, String> {
     match rule {
-        Some(ConflictRule::Ask) if !can_ask(is_json) => Err(messages::nobody_to_ask("--on-conflict=ask")),
-        Some(rule) => Ok(rule.into()),
-        None if !is_json && is_terminal() => Ok(OnConflict::Ask),
-        None => Ok(OnConflict::Fail),
+        Some(rule) if rule == ask && !can_ask(is_json) => Err(messages::nobody_to_ask(option)),
+        Some(rule) => Ok(rule),
+        None if !is_json && is_terminal() => Ok(ask),
+        None => Ok(T::default()),
     }
 }
 
@@ -115,6 +136,8 @@ fn answers(question: &Question) -> Vec<&'static str> {
         ("different", Resolution::Different),
         ("retry", Resolution::Retry),
         ("retry-with-rights", Resolution::RetryWithRights),
+        ("delete", Resolution::Delete),
+        ("anyway", Resolution::Anyway),
         ("stop", Resolution::Stop),
     ];
     all.into_iter().filter(|(_, resolution)| question.allows(resolution).is_ok()).map(|(word, _)| word).collect()

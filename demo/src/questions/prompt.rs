@@ -144,7 +144,8 @@ fn understand(line: &str, kind: QuestionKind) -> Typed {
         Some(_) => return Typed::Unclear,
         None => (line.as_str(), Scope::This),
     };
-    let is_failure = matches!(kind, QuestionKind::Failure | QuestionKind::MediumGone);
+    let is_conflict = matches!(kind, QuestionKind::Replace | QuestionKind::Merge | QuestionKind::Mismatch);
+    let is_failure = !is_conflict;
     let resolution = match word {
         "" if kind == QuestionKind::MediumGone => return Typed::Unclear,
         "" | "s" | "skip" => Resolution::Skip,
@@ -154,6 +155,9 @@ fn understand(line: &str, kind: QuestionKind) -> Typed {
         "m" | "merge" => Resolution::Merge,
         "k" | "keep" => Resolution::KeepBoth,
         "w" | "newer" => Resolution::Newer,
+        // What cannot be undone takes the whole word.
+        "delete" if kind == QuestionKind::NoTrash => Resolution::Delete,
+        "u" | "undo" if kind == QuestionKind::Changed => Resolution::Anyway,
         "d" | "different" => Resolution::Different,
         "q" | "quit" => Resolution::Stop,
         "n" | "name" if !is_failure && scope == Scope::This => return Typed::Name,
@@ -179,5 +183,8 @@ mod tests {
         assert_eq!(replace("rm -rf"), Typed::Unclear);
         assert_eq!(understand("r", QuestionKind::Failure), Typed::Answer(Resolution::Retry, Scope::This));
         assert_eq!(understand("o", QuestionKind::Failure), Typed::Answer(Resolution::RetryWithRights, Scope::This));
+        assert_eq!(understand("delete", QuestionKind::NoTrash), Typed::Answer(Resolution::Delete, Scope::This));
+        assert_ne!(understand("d", QuestionKind::NoTrash), Typed::Answer(Resolution::Delete, Scope::This));
+        assert_eq!(understand("u all", QuestionKind::Changed), Typed::Answer(Resolution::Anyway, Scope::Kind));
     }
 }

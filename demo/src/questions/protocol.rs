@@ -112,6 +112,8 @@ fn wish(object: &Value) -> Result<Wish, Malformed> {
         "different" => Resolution::Different,
         "retry" => Resolution::Retry,
         "retry-with-rights" => Resolution::RetryWithRights,
+        "delete" => Resolution::Delete,
+        "anyway" => Resolution::Anyway,
         "stop" => Resolution::Stop,
         "compare" => return Ok(Wish::Compare),
         _ => return Err(Malformed::UnknownDo),

@@ -8,15 +8,15 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A program that is asked by lines of JSON.
-struct Asked {
+pub(crate) struct Asked {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    lines: Vec<Value>,
+    pub(crate) lines: Vec<Value>,
 }
 
 impl Asked {
-    fn new(place: &Place, args: &str) -> Asked {
+    pub(crate) fn new(place: &Place, args: &str) -> Asked {
         let mut command = place.command(args.split_whitespace());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -25,7 +25,7 @@ impl Asked {
     }
 
     /// The next line with this member.
-    fn next(&mut self, member: &str) -> Value {
+    pub(crate) fn next(&mut self, member: &str) -> Value {
         loop {
             let mut line = String::new();
             assert!(self.output.read_line(&mut line).unwrap() > 0, "no {member}: {:?}", self.lines);
@@ -38,7 +38,7 @@ impl Asked {
     }
 
     /// So many questions, by the last part of their path.
-    fn questions<const N: usize>(&mut self, names: [&str; N]) -> [Value; N] {
+    pub(crate) fn questions<const N: usize>(&mut self, names: [&str; N]) -> [Value; N] {
         let all: Vec<Value> = names.iter().map(|_| self.next("question")).collect();
         names.map(|name| {
             let is_about = |line: &&Value| line["path"].as_str().unwrap().ends_with(&format!("/{name}"));
@@ -46,18 +46,18 @@ impl Asked {
         })
     }
 
-    fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    fn answer(&mut self, question: &Value, answer: Value) {
+    pub(crate) fn answer(&mut self, question: &Value, answer: Value) {
         let mut answer = answer;
         answer["answer"] = question["question"].clone();
         self.say(&answer.to_string());
     }
 
     /// The exit code, and the lines that are left.
-    fn end(mut self) -> (Option<i32>, Vec<Value>) {
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<Value>) {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
         self.lines.extend(rest.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
@@ -173,7 +173,19 @@ fn the_answer_stop_and_the_rule_stop_end_with_1() {
 fn who_cannot_be_asked_must_not_ask() {
     let place = Place::new();
     conflicts(&place, &["a"]);
-    for args in ["copy --on-conflict=ask from/a to", "copy --on-error=ask from/a to", "delete --on-error=ask from"] {
+    for args in [
+        "copy --on-conflict=ask from/a to",
+        "copy --on-error=ask from/a to",
+        "delete --on-error=ask from",
+        "rename --on-error=ask from/a b",
+        "create --on-error=ask b",
+        "mkdir --on-error=ask b",
+        "link --on-error=ask from/a b",
+        "duplicate --on-error=ask from/a",
+        "undo --on-error=ask",
+        "undo --on-changed=ask",
+        "redo --on-conflict=ask",
+    ] {
         let output = place.expect(2, args);
         assert!(stderr(&output).contains("needs a terminal"), "{}", stderr(&output));
     }

@@ -1,6 +1,8 @@
 //! `fileops rename`, `create`, `mkdir`, `link` and `duplicate`, as scripts meet them.
 
 use super::{Place, json_lines, of_kind, stderr};
+use crate::questions::Asked;
+use serde_json::json;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -76,4 +78,27 @@ fn the_last_one_can_be_undone() {
     place.expect(0, "rename c d");
     place.expect(0, "undo");
     assert!(place.exists("c") && !place.exists("d"));
+}
+
+#[test]
+fn what_fails_is_tried_again_asked_about_or_the_end_and_records_can_be_left_out() {
+    let place = Place::new();
+    place.file("taken", "x");
+    place.expect(1, "create --retry 1 taken");
+    let output = place.expect(1, "mkdir --on-error=stop taken other");
+    assert!(stderr(&output).contains("stopped"), "{}", stderr(&output));
+    assert!(!place.exists("other"));
+    let mut asked = Asked::new(&place, "create --json --on-error=ask ./taken other");
+    let [question] = asked.questions(["taken"]);
+    assert_eq!(question["kind"], "failure");
+    place.expect(0, "rename --no-undo taken moved");
+    asked.answer(&question, json!({ "do": "retry" }));
+    assert_eq!(asked.end().0, Some(0));
+    assert!(place.exists("taken") && place.exists("other"));
+    place.expect(0, "link --no-undo moved link");
+    place.expect(0, "duplicate --no-undo moved");
+    place.expect(0, "undo");
+    // Only what was created could be undone.
+    assert!(!place.exists("taken") && place.exists("moved") && place.exists("link") && place.exists("moved (copy)"));
+    place.expect(1, "undo");
 }

@@ -1,6 +1,8 @@
 //! `fileops trash`. Nothing here empties more than what was trashed before anybody had this program.
 
 use super::*;
+use crate::questions::Asked;
+use serde_json::json;
 
 /// Looks into all trashes of this machine, of which some may be broken: that is named, and no failure of the test.
 fn look(place: &Place, args: &str) -> Output {
@@ -53,6 +55,14 @@ fn what_was_somewhere_comes_back_by_its_old_path_and_overwrites_nothing() {
     place.expect(0, "trash put dir/a");
     place.file("dir/a", "new");
     assert!(stderr(&place.expect(1, "trash restore --original dir/a")).contains("exists"));
+    for rule in ["newer", "different"] {
+        place.file("dir/a", "old");
+        assert_eq!(
+            place.expect(1, &format!("trash restore --original dir/a --on-conflict={rule}")).status.code(),
+            Some(1)
+        );
+    }
+    place.file("dir/a", "new");
     place.expect(1, "trash restore --original dir/a --on-conflict=skip");
     place.expect(0, "trash restore --original dir/a --on-conflict=rename");
     assert_eq!((place.read("dir/a"), place.read("dir/a (2)")), ("new".into(), "old".into()));
@@ -130,9 +140,66 @@ fn what_no_trash_can_take_stays_and_is_named() {
 }
 
 #[test]
+fn what_is_replaced_by_an_item_comes_back_with_an_undo() {
+    let place = Place::new();
+    place.file("a", "old");
+    place.expect(0, "trash put a");
+    place.file("a", "new");
+    place.expect(0, "trash restore --original a --on-conflict=replace");
+    assert_eq!(place.read("a"), "old");
+    place.expect(0, "undo");
+    assert_eq!(place.read("a"), "new");
+    place.expect(0, "trash restore --original a --on-conflict=replace --no-undo");
+    assert_eq!(place.read("a"), "old");
+    // That left no record.
+    let history = stdout(&place.expect(0, "history"));
+    assert_eq!(history.lines().map(|line| line.contains("  undone ")).collect::<Vec<_>>(), [true, false], "{history}");
+}
+
+#[test]
+fn what_no_trash_can_take_and_taken_names_are_asked_about_by_lines_of_json() {
+    let place = Place::new();
+    place.file("a", "x");
+    let mut asked = Asked::new(&place, "trash put --json --on-no-trash=ask /proc/version a");
+    let [question] = asked.questions(["version"]);
+    assert_eq!(question["kind"], "no-trash");
+    assert_eq!(question["answers"], json!(["skip", "retry", "delete", "stop"]));
+    while asked.next("progress")["progress"]["phase"] != "asking" {}
+    assert!(!place.exists("a"));
+    asked.answer(&question, json!({ "do": "skip" }));
+    let (exit, lines) = asked.end();
+    assert_eq!((exit, of_kind(&lines, "failure").len()), (Some(1), 1));
+    // Deleting is tried, since that was said; the kernel says no.
+    let lines = json_lines(&place.expect(1, "trash put --json --on-no-trash=delete /proc/version"));
+    assert_eq!(of_kind(&lines, "failure")[0]["action"], "remove");
+    place.file("a", "new");
+    let mut asked = Asked::new(&place, "trash restore --json --on-conflict=ask --original a");
+    let [question] = asked.questions(["a.trashinfo"]);
+    assert_eq!((&question["conflict"], &question["action"]), (&json!("replace"), &Value::Null));
+    assert!(question["target"].as_str().unwrap().ends_with("/a"));
+    asked.answer(&question, json!({ "do": "keep-both" }));
+    assert_eq!(asked.end().0, Some(0));
+    assert_eq!((place.read("a"), place.read("a (2)")), ("new".into(), "x".into()));
+}
+
+#[test]
 fn wrong_usage_of_the_trash_exits_with_2() {
     let place = Place::new();
+    place.file("a", "x");
     for args in ["trash", "trash put", "trash restore", "trash delete", "trash empty --older-than x", "trash list a"] {
         place.expect(2, args);
     }
+    for args in [
+        "trash put --on-no-trash=ask a",
+        "trash put --on-error=ask a",
+        "trash put --on-conflict=skip a",
+        "trash restore --on-conflict=ask x",
+        "trash delete --no-undo x",
+        "trash delete --on-error=ask x",
+        "trash empty --yes --no-undo",
+        "trash list --retry 1",
+    ] {
+        place.expect(2, args);
+    }
+    assert!(place.exists("a"));
 }

@@ -1,6 +1,8 @@
 //! `undo`, `redo` and `history` as scripts and people meet them.
 
+use crate::questions::Asked;
 use crate::{Place, json_lines, of_kind, stderr, stdout};
+use serde_json::json;
 use std::fs;
 
 fn replaced(place: &Place, text: &str) {
@@ -77,4 +79,47 @@ fn without_undo_there_is_nothing_to_undo() {
     place.expect(0, "copy -T --no-undo --on-conflict=replace from into");
     place.expect(1, "undo");
     assert_eq!((place.read("into").as_str(), stdout(&place.expect(0, "history")).as_str()), ("new", ""));
+}
+
+#[test]
+fn what_was_changed_since_is_asked_about_by_lines_of_json_and_kept_when_it_is_undone() {
+    let place = Place::new();
+    place.file("into/file", "old");
+    replaced(&place, "new");
+    place.file("into/file", "mine");
+    let mut asked = Asked::new(&place, "undo --json --on-changed=ask");
+    let [question] = asked.questions(["file"]);
+    assert_eq!(
+        (&question["kind"], &question["answers"]),
+        (&json!("changed"), &json!(["skip", "retry", "anyway", "stop"]))
+    );
+    asked.answer(&question, json!({ "do": "anyway" }));
+    assert_eq!(asked.end().0, Some(0));
+    assert_eq!(place.read("into/file"), "old");
+    place.expect(0, "redo");
+    assert_eq!(place.read("into/file"), "mine");
+    place.file("into/file", "mine again");
+    place.expect(1, "undo --on-changed=fail");
+    place.expect(0, "undo --on-changed=anyway");
+    assert_eq!(place.read("into/file"), "old");
+}
+
+#[test]
+fn a_taken_name_is_settled_by_rule_when_something_comes_home() {
+    for (rule, after) in [("replace", vec![("a", "moved")]), ("rename", vec![("a", "taken"), ("a (2)", "moved")])] {
+        let place = Place::new();
+        place.file("a", "moved");
+        place.file("into/other", "x");
+        place.expect(0, "move a into");
+        place.file("a", "taken");
+        assert!(stderr(&place.expect(1, "undo")).contains("exists"));
+        place.expect(1, "undo --on-conflict=skip");
+        assert_eq!(place.read("a"), "taken");
+        place.expect(0, &format!("undo --on-conflict={rule}"));
+        assert!(after.iter().all(|(name, contents)| place.read(name) == *contents), "{rule}");
+        place.expect(0, "redo");
+        assert_eq!((place.read("a"), place.read("into/a")), ("taken".into(), "moved".into()), "{rule}");
+        place.expect(2, "undo --no-undo");
+        place.expect(2, "redo --on-no-trash=fail");
+    }
 }

@@ -8,8 +8,8 @@ use super::node::{End, Left, Node};
 use super::queue::Task;
 use super::{Engine, Entry, Stop, Visit, Visitor, Worker};
 use crate::control::{Cancelled, lock};
-use crate::error::{Error, Refusal};
-use crate::question::{Failure, OnError, Question, Resolution, Unfit};
+use crate::error::Error;
+use crate::question::{Failure, Question, Resolution, Unfit};
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
 use rustix::fs::FileType;
@@ -28,8 +28,18 @@ enum Spot<D> {
     Entry(Arc<Node<D>>, CString, FileType),
     /// A directory whose subtree is over, and whose own end failed.
     End(Arc<Node<D>>),
-    /// A source the caller named.
-    Root(usize),
+    /// A source the caller named, and what was answered about it before.
+    Root(usize, Option<Resolution>),
+}
+
+impl<D> Parked<D> {
+    /// What need not be tried once more by rule.
+    fn tried(&self) -> Vec<Resolution> {
+        match &self.place {
+            Spot::Root(_, answered) => answered.iter().cloned().collect(),
+            _ => self.given.as_ref().map(Given::tried).unwrap_or_default(),
+        }
+    }
 }
 
 /// What waited, and its answer.
@@ -78,14 +88,17 @@ impl<V: Visitor> Engine<V> {
     pub(super) fn hear_answers(self: &Arc<Self>) {
         let engine = Arc::downgrade(self);
         self.job.questions.listen(move |answers| {
-            let Some(engine) = engine.upgrade() else { return };
+            let Some(engine) = engine.upgrade() else { return false };
             let redos: Vec<_> = {
                 let mut parked = lock(&engine.parked);
-                let redo = |(id, resolution)| parked.remove(&id).map(|parked| Redo { parked, resolution });
-                answers.into_iter().filter_map(redo).collect()
+                let redo = |(id, resolution): &(u64, Resolution)| {
+                    parked.remove(id).map(|parked| Redo { parked, resolution: resolution.clone() })
+                };
+                answers.iter().filter_map(redo).collect()
             };
             engine.push_counted(redos.into_iter().map(|redo| Task::Redo(Box::new(redo))));
             engine.job.control.wake_all();
+            true
         });
     }
 
@@ -155,8 +168,7 @@ impl<V: Visitor> Worker<V> {
     }
 
     fn asks_about(&self, error: &Error) -> bool {
-        let is_final = error.refusal().is_some_and(|refusal| refusal != Refusal::Changed);
-        self.engine.job.on_error == OnError::Ask && !is_final && self.can_ask()
+        self.engine.job.asks_about(error) && self.can_ask()
     }
 
     /// Counts a failure of an entry against its directory, or parks the entry with a question. `kind` is what the list said
@@ -209,7 +221,7 @@ impl<V: Visitor> Worker<V> {
         let engine = &self.engine;
         engine.outstanding.fetch_add(1, Ordering::Relaxed);
         let question = parked.question.clone();
-        let tried = parked.given.as_ref().map(Given::tried).unwrap_or_default();
+        let tried = parked.tried();
         let mut parked = Some(parked);
         let rule = engine.job.questions.ask(question, &tried, |id| {
             lock(&engine.parked).extend(parked.take().map(|parked| (id, parked)));
@@ -222,7 +234,7 @@ impl<V: Visitor> Worker<V> {
     fn try_again(&mut self, parked: &Parked<V::Dir>, resolution: &Resolution, seen: Option<Stat>) -> Visit {
         let Spot::Entry(dir, name, kind) = &parked.place else { return Ok(()) };
         let is_failure = matches!(parked.question, Question::Failure(_));
-        if is_failure && *resolution == Resolution::Skip {
+        if parked.question.is_ended_by(resolution) {
             self.settle(dir, Err::<(), _>(parked.question.unanswered().into()));
             return Ok(());
         }
@@ -246,10 +258,7 @@ impl<V: Visitor> Worker<V> {
         match &parked.place {
             Spot::Entry(dir, name, kind) => {
                 let was_over = dir.resume();
-                let seen = match &parked.question {
-                    Question::Conflict(conflict) => Some(conflict.seen),
-                    _ => None,
-                };
+                let seen = parked.question.seen();
                 self.show(dir, None);
                 let visit = self.try_again(&parked, &resolution, seen);
                 self.settle_entry(dir, name, *kind, visit);
@@ -276,23 +285,46 @@ impl<V: Visitor> Worker<V> {
                 left.into_iter().for_each(|step| self.go_up(step));
                 None
             }
-            Spot::Root(_) if is_left_out => {
+            Spot::Root(..) if parked.question.is_ended_by(&resolution) => {
                 self.engine.job.fail(parked.question.unanswered());
                 None
             }
-            Spot::Root(index) => self.root(*index),
+            Spot::Root(index, _) => {
+                self.answered = Some((resolution, parked.question.seen()));
+                self.root(*index)
+            }
         }
     }
 
-    /// A source could not be opened.
-    pub(super) fn root_failed(&mut self, index: usize, error: Error) {
-        if !self.asks_about(&error) {
-            return self.fail(error);
+    /// What was answered about the source that is begun, and what was seen of it when that was asked.
+    pub(crate) fn answer_to_root(&self) -> Option<(&Resolution, Option<&Stat>)> {
+        self.answered.as_ref().map(|(resolution, seen)| (resolution, seen.as_ref()))
+    }
+
+    /// A source could not be begun, or is a question. Gives an answer that stands, for another try.
+    pub(super) fn root_stopped(&mut self, index: usize, stop: Stop) -> Option<Resolution> {
+        let question = match stop {
+            Stop::Cancelled => return None,
+            Stop::Asked(question) => *question,
+            Stop::Failed(error) if self.asks_about(&error) => {
+                Question::Failure(Failure { error: Arc::new(error), rights: Err(Unfit::NotAboutRights) })
+            }
+            Stop::Failed(error) => {
+                self.fail(error);
+                return None;
+            }
+        };
+        if !self.can_ask() {
+            self.fail(question.unanswered());
+            return None;
         }
-        let question = Question::Failure(Failure { error: Arc::new(error), rights: Err(Unfit::NotAboutRights) });
-        if let Some((_, parked)) = self.park(Parked { place: Spot::Root(index), question, given: None }) {
+        let answered = self.answered.as_ref().map(|(resolution, _)| resolution.clone());
+        let (rule, parked) = self.park(Parked { place: Spot::Root(index, answered), question, given: None })?;
+        if parked.question.is_ended_by(&rule) {
             self.fail(parked.question.unanswered());
+            return None;
         }
+        Some(rule)
     }
 
     /// The end of a directory's subtree failed, or is a question. Gives it back if nobody is to be asked about it.

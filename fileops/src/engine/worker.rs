@@ -10,7 +10,7 @@ use crate::error::{Action, During, Error, Refusal};
 use crate::operation::Job;
 use crate::pool::Pool;
 use crate::progress::{Counters, Mark, add};
-use crate::question::OnError;
+use crate::question::Resolution;
 use crate::sys::list::{self, Batch};
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
@@ -44,6 +44,8 @@ pub(crate) struct Worker<V: Visitor> {
     mark: Mark,
     /// What was answered about the entry that is worked on.
     pub(super) given: Option<Given<V::Dir>>,
+    /// What was answered about the source that is begun.
+    pub(super) answered: Option<(Resolution, Option<Stat>)>,
 }
 
 /// How many entries pass between two looks at the clock, where an entry takes microseconds.
@@ -58,7 +60,19 @@ impl<V: Visitor> Worker<V> {
         let (names, value, found) = Default::default();
         let space = vec![MaybeUninit::uninit(); list::LIST_BYTES].into_boxed_slice();
         let mark = counters.mark();
-        Worker { engine, counters, seat, buffer: Vec::new(), names, value, space, found, mark, given: None }
+        Worker {
+            engine,
+            counters,
+            seat,
+            buffer: Vec::new(),
+            names,
+            value,
+            space,
+            found,
+            mark,
+            given: None,
+            answered: None,
+        }
     }
 
     /// Works until nothing is left, the operation is cancelled, or there are more workers than needed.
@@ -171,32 +185,30 @@ impl<V: Visitor> Worker<V> {
 
     /// Notes a failure, which may be the end of everything.
     pub(super) fn fail(&self, error: Error) {
-        self.engine.job.fail(error);
-        if self.engine.job.on_error == OnError::Stop {
-            self.engine.job.stop();
-        }
+        self.engine.job.fail_by_rule(error);
     }
 
     pub(super) fn root(&mut self, index: usize) -> Option<Arc<Node<V::Dir>>> {
         let engine = Arc::clone(&self.engine);
         *lock(&self.seat.current) = Some(Current::Root(engine.visitor.root_path(index)));
-        match engine.visitor.root(self, index) {
-            Ok(Root::Contents(node)) => self.list(node, None),
-            Ok(Root::Done) => None,
-            Ok(Root::Entry(node, name)) => {
+        let begun = loop {
+            match engine.visitor.root(self, index) {
+                Ok(root) => break Some(root),
+                Err(stop) => match self.root_stopped(index, stop) {
+                    Some(rule) => self.answered = Some((rule, None)),
+                    None => break None,
+                },
+            }
+        };
+        self.answered = None;
+        match begun? {
+            Root::Contents(node) => self.list(node, None),
+            Root::Done => None,
+            Root::Entry(node, name) => {
                 self.one(&node, &name, FileType::Unknown);
                 self.end(&node);
                 self.hand_out()
             }
-            Err(Stop::Failed(error)) => {
-                self.root_failed(index, error);
-                None
-            }
-            Err(Stop::Asked(question)) => {
-                self.fail(question.unanswered());
-                None
-            }
-            Err(Stop::Cancelled) => None,
         }
     }
 

@@ -12,7 +12,7 @@ mod read;
 mod step;
 
 pub(crate) use origin::Origin;
-pub(crate) use read::{Held, Recorded, Written, history, hold, interrupted, past_count, recorded};
+pub(crate) use read::{Begun, Held, Recorded, Written, history, hold, interrupted, past_count, recorded};
 pub(crate) use step::{Dir, Identity, Location, Step, has_lasting_inodes};
 
 use crate::control::lock;

@@ -109,6 +109,14 @@ impl Step {
         !matches!(self, Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. })
     }
 
+    /// Everything that it is about, but for the kept area, which has a name for each.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Step::Moved { from, to, .. } | Step::Carried { from, to, .. } => vec![from.path(), to.path()],
+            _ => vec![self.path()],
+        }
+    }
+
     /// The path that tells people what it was about.
     pub(crate) fn path(&self) -> PathBuf {
         match self {

@@ -3,7 +3,7 @@
 use super::{OnShortage, Shortage};
 use crate::bandwidth::Bandwidth;
 use crate::control::{Cancelled, Control, For, State, lock};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::inbox::Questions;
 use crate::journal::Journal;
 use crate::kept::Kept;
@@ -104,6 +104,19 @@ impl Job {
 
     pub(crate) fn fail(&self, error: Error) {
         lock(&self.failures).push(error);
+    }
+
+    /// Notes a failure, which may be the end of everything.
+    pub(crate) fn fail_by_rule(&self, error: Error) {
+        self.fail(error);
+        if self.on_error == OnError::Stop {
+            self.stop();
+        }
+    }
+
+    /// Whether a failure is a question, if somebody can be asked. What a guard of ours refused would be refused again.
+    pub(crate) fn asks_about(&self, error: &Error) -> bool {
+        self.on_error == OnError::Ask && error.refusal().is_none_or(|refusal| refusal == Refusal::Changed)
     }
 
     /// Stops for good, also while it waits for its turn.

@@ -3,12 +3,12 @@
 //! A list tells the kind of each entry, and that is all there is to know of it: a file costs one call. Also what removes
 //! the trees of our own (`remove`).
 
-use super::{each, source};
+use super::terms::{Terms, setters};
+use super::{each, retry, source};
 use crate::engine::{self, End, Enter, Entry, Node, Root, Side, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::pool::Pool;
-use crate::question::OnError;
 use crate::report::{Outcome, Report};
 use crate::schedule::{Effort, Uses};
 use crate::sys::stat::{Id, OnMount, Stat};
@@ -45,7 +45,7 @@ use std::sync::{Arc, OnceLock};
 /// The [`Report`] names every entry that could not be deleted; the directories above it stay, all else goes.
 pub fn delete<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Delete {
     let paths = paths.into_iter().map(Into::into).collect();
-    Delete { paths, mounts: Mounts::default(), workers: Workers::Adapt, on_error: OnError::default(), pool: None }
+    Delete { paths, mounts: Mounts::default(), terms: Terms::default() }
 }
 
 /// Whether an operation goes on into what is mounted below its sources.
@@ -64,10 +64,10 @@ pub enum Mounts {
 pub struct Delete {
     paths: Vec<PathBuf>,
     mounts: Mounts,
-    workers: Workers,
-    on_error: OnError,
-    pool: Option<Pool>,
+    terms: Terms,
 }
+
+setters!(Delete: on_error, retry, jobs, pool);
 
 impl Delete {
     /// What happens at mount points; default [`Mounts::Stay`].
@@ -76,34 +76,14 @@ impl Delete {
         self
     }
 
-    /// What happens when an entry fails; default [`OnError::Continue`].
-    pub fn on_error(mut self, rule: OnError) -> Delete {
-        self.on_error = rule;
-        self
-    }
-
-    /// Uses so many workers, instead of as many as are useful.
-    pub fn jobs(mut self, count: usize) -> Delete {
-        self.workers = Workers::Fixed(count);
-        self
-    }
-
-    /// Uses the threads of this pool, instead of the global one.
-    pub fn pool(mut self, pool: &Pool) -> Delete {
-        self.pool = Some(pool.clone());
-        self
-    }
-
     /// Starts deleting, and gives the handle.
     pub fn start(self) -> Operation {
-        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
-        let (paths, mounts, workers) = (self.paths, self.mounts, self.workers);
-        let job = Job::with_rules("delete", OnShortage::Warn, self.on_error);
+        let Delete { paths, mounts, terms } = self;
+        let (job, pool) = terms.begin("delete");
         let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Entries };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
-            let (removed, consent) = Default::default();
-            let deleting = Deleting { doomed: Doomed::Paths(paths), mounts, removed, consent, can_all: can_all() };
-            engine::run(deleting, &job, &pool, workers);
+            let deleting = Deleting { mounts, retries: terms.retries, ..Deleting::of(Doomed::Paths(paths)) };
+            engine::run(deleting, &job, &pool, terms.workers);
             job.report(if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done })
         })
     }
@@ -132,7 +112,7 @@ pub(super) fn tree(
     let target = Target { dir: Arc::clone(dir), path, name, id: Some(id), then: None };
     let doomed = Doomed::Entries(vec![target]);
     let removed = Some(Arc::clone(removed));
-    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed, consent: None, can_all: can_all() };
+    let deleting = Deleting { removed, ..Deleting::of(doomed) };
     let (_, is_over) = engine::run(deleting, &job, pool, Workers::Adapt);
     let report = job.report(Outcome::Done);
     if report.failures.is_empty() && is_over { Ok(()) } else { Err(report.failures) }
@@ -147,7 +127,7 @@ pub(super) fn permitted(
 ) -> Vec<Error> {
     let job = Job::new("delete", OnShortage::Warn);
     let doomed = Doomed::Entries(vec![Target { dir, path, name, id: Some(id), then: None }]);
-    let deleting = Deleting { doomed, mounts, removed: None, consent: Some(consent), can_all: can_all() };
+    let deleting = Deleting { mounts, consent: Some(consent), ..Deleting::of(doomed) };
     let _ = engine::run(deleting, &job, pool, Workers::Adapt);
     job.report(Outcome::Done).failures
 }
@@ -175,15 +155,9 @@ pub(super) enum Verdict {
 }
 
 /// Deletes entries as a part of an operation. Gives `false` when calls are still stuck after a cancel.
-pub(super) fn entries(targets: Vec<Target>, job: &Arc<Job>, pool: &Pool, workers: Workers) -> bool {
-    let doomed = Doomed::Entries(targets);
-    let deleting = Deleting { doomed, mounts: Mounts::Stay, removed: None, consent: None, can_all: can_all() };
-    engine::run(deleting, job, pool, workers).1
-}
-
-/// Whether permissions are no obstacle.
-fn can_all() -> bool {
-    process::effective_ids().0 == 0
+pub(super) fn entries(targets: Vec<Target>, job: &Arc<Job>, pool: &Pool, terms: &Terms) -> bool {
+    let deleting = Deleting { retries: terms.retries, ..Deleting::of(Doomed::Entries(targets)) };
+    engine::run(deleting, job, pool, terms.workers).1
 }
 
 struct Deleting {
@@ -191,7 +165,9 @@ struct Deleting {
     mounts: Mounts,
     removed: Option<Arc<AtomicU64>>,
     consent: Option<Arc<dyn Consent>>,
+    /// Whether permissions are no obstacle.
     can_all: bool,
+    retries: u32,
 }
 
 enum Doomed {
@@ -232,6 +208,11 @@ impl Place {
 }
 
 impl Deleting {
+    fn of(doomed: Doomed) -> Deleting {
+        let can_all = process::effective_ids().0 == 0;
+        Deleting { doomed, mounts: Mounts::Stay, removed: None, consent: None, can_all, retries: 0 }
+    }
+
     /// Whether an entry may go; if not, that is counted against its directory.
     fn may_go(&self, worker: &Worker<Self>, entry: &Entry<'_, Self>) -> Visit<bool> {
         // The top was told by identity.
@@ -361,7 +342,8 @@ impl Visitor for Deleting {
         }
         let path = || entry.dir.path_of(End::Source, entry.name);
         let dir = worker.descriptor(entry.dir, End::Source).during(Action::Open, path)?;
-        name::unlink(&*dir, entry.name).during(Action::Remove, path)?;
+        let unlink = || Ok(name::unlink(&*dir, entry.name).during(Action::Remove, path)?);
+        retry::persist(self.retries, worker.job(), unlink)?;
         self.gone(worker, entry.kind);
         self.after(entry.dir)
     }
@@ -381,7 +363,7 @@ impl Visitor for Deleting {
         let path = || dir.path(End::Source);
         let file = worker.descriptor(above, End::Source).during(Action::Open, path)?;
         let name = dir.side(End::Source).map(Side::name).expect("every directory has a source");
-        name::rmdir(&*file, name).during(Action::RemoveDir, path)?;
+        retry::persist(self.retries, worker.job(), || Ok(name::rmdir(&*file, name).during(Action::RemoveDir, path)?))?;
         self.gone(worker, FileType::Directory);
         self.after(above)
     }

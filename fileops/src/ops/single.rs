@@ -1,13 +1,16 @@
 //! The small verbs: a rename, a new file, directory or link. Each is one call, and none replaces anything.
 
 use super::renaming::{self, Spelling};
-use super::{source, steps, undo};
-use crate::conflict::{Undoable, numbered};
+use super::terms::{Terms, setters};
+use super::turns::{self, Answer, Turns};
+use super::{each, source, steps, undo};
+use crate::conflict::numbered;
+use crate::engine::Visit;
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Dir, Identity, Location, Step};
-use crate::operation::{Job, OnShortage, Operation, Running};
+use crate::operation::{Job, Operation, Running};
 use crate::pool::Pool;
-use crate::progress::{Counters, add};
+use crate::progress::Counters;
 use crate::report::{NoteKind, Outcome, Report};
 use crate::sys::stat::Stat;
 use crate::sys::{name, open};
@@ -65,9 +68,10 @@ pub fn hard_link(existing: impl Into<PathBuf>, path: impl Into<PathBuf>) -> Sing
 #[must_use = "nothing is done until it is started or awaited"]
 pub struct Single {
     all: Vec<(What, PathBuf)>,
-    undoable: Undoable,
-    pool: Option<Pool>,
+    terms: Terms,
 }
+
+setters!(Single: on_error, retry, undoable, pool);
 
 enum What {
     Rename(OsString),
@@ -79,7 +83,7 @@ enum What {
 
 impl Single {
     fn of(what: What, path: impl Into<PathBuf>) -> Single {
-        Single { all: vec![(what, path.into())], undoable: Undoable::default(), pool: None }
+        Single { all: vec![(what, path.into())], terms: Terms::default() }
     }
 
     /// Makes another change after this one, in the same operation: one report, and one undo.
@@ -88,24 +92,11 @@ impl Single {
         self
     }
 
-    /// Whether an [`undo`](crate::undo) can take it back; default [`Undoable::Yes`].
-    pub fn undoable(mut self, undoable: Undoable) -> Single {
-        self.undoable = undoable;
-        self
-    }
-
-    /// Uses the threads of this pool, instead of the global one.
-    pub fn pool(mut self, pool: &Pool) -> Single {
-        self.pool = Some(pool.clone());
-        self
-    }
-
     /// Starts it, and gives the handle.
     pub fn start(self) -> Operation {
-        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
-        let (all, undoable) = (self.all, self.undoable);
-        let job = Job::new(verb(&all), OnShortage::Warn);
-        Operation::start(&pool.clone(), job, move |job| run(&all, undoable, &job, &pool))
+        let Single { all, terms } = self;
+        let (job, pool) = terms.begin(verb(&all));
+        Operation::start(&pool.clone(), job, move |job| run(&all, terms.retries, &job, &pool))
     }
 }
 
@@ -127,24 +118,9 @@ fn verb(all: &[(What, PathBuf)]) -> &'static str {
     }
 }
 
-fn run(all: &[(What, PathBuf)], undoable: Undoable, job: &Arc<Job>, pool: &Pool) -> Report {
-    if undoable == Undoable::No {
-        job.journal.keep_no_steps();
-    }
-    let counters = job.meter.counters();
-    for (what, path) in all {
-        if job.checkpoint().is_err() {
-            break;
-        }
-        let made = Place::of(what.action(), path).and_then(|place| what.make(&place, job));
-        match made {
-            Ok(kind) => count(&counters, kind),
-            Err(error) => {
-                add(&counters.passed, 1);
-                job.fail(error);
-            }
-        }
-    }
+fn run(all: &[(What, PathBuf)], retries: u32, job: &Arc<Job>, pool: &Pool) -> Report {
+    let mut changes = Changes { all, job, counters: job.meter.counters() };
+    turns::run(&mut changes, job, pool.has_threads(), retries);
     let is_cancelled = job.control.is_cancelled();
     steps::put_back_times(job);
     undo::finish(job, pool, true, is_cancelled);
@@ -154,13 +130,31 @@ fn run(all: &[(What, PathBuf)], undoable: Undoable, job: &Arc<Job>, pool: &Pool)
     job.report(if is_cancelled { Outcome::Cancelled } else { Outcome::Done })
 }
 
-fn count(counters: &Counters, kind: FileType) {
-    add(&counters.entries, 1);
-    match kind {
-        FileType::Directory => add(&counters.directories, 1),
-        FileType::RegularFile => add(&counters.files, 1),
-        FileType::Symlink => add(&counters.symlinks, 1),
-        _ => add(&counters.specials, 1),
+struct Changes<'a> {
+    all: &'a [(What, PathBuf)],
+    job: &'a Job,
+    counters: Arc<Counters>,
+}
+
+impl Turns for Changes<'_> {
+    fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    fn act(&mut self, index: usize, _: Answer<'_>) -> Visit {
+        let (what, path) = &self.all[index];
+        let place = Place::of(what.action(), path)?;
+        each::count(&self.counters, what.make(&place, self.job)?);
+        Ok(())
+    }
+
+    fn paths(&self, index: usize) -> Vec<PathBuf> {
+        let (what, path) = &self.all[index];
+        match what {
+            What::Rename(name) => vec![path.clone(), path.with_file_name(name)],
+            What::HardLink(existing) => vec![existing.clone(), path.clone()],
+            What::File | What::Dir | What::Symlink(_) => vec![path.clone()],
+        }
     }
 }
 

@@ -76,6 +76,11 @@ impl Serving {
         home.into_iter().chain(in_tops).filter_map(|(shape, top)| self.folder(place.mount, shape, top))
     }
 
+    /// What could not be used is looked at once more.
+    pub(crate) fn forget_failures(&self) {
+        lock(&self.folders).retain(|_, folder| folder.is_some());
+    }
+
     fn folder(&self, mount: OnMount, shape: Shape, top: Option<&Top>) -> Option<Arc<Folder>> {
         let key = (shape, mount, top.map_or(NOWHERE, |top| top.id));
         if let Some(known) = lock(&self.folders).get(&key) {

@@ -5,7 +5,9 @@ mod comparing;
 mod kills;
 mod parked;
 mod random;
+mod trash;
 mod trees;
+mod undo;
 
 use std::path::Path;
 use std::process::Command;

@@ -62,18 +62,16 @@ fn parents_that_are_gone_are_made_again() {
 }
 
 #[test]
-fn what_has_the_name_now_is_never_overwritten() {
+fn what_has_the_name_now_is_not_overwritten_unless_that_is_asked_for() {
     alone!();
     for (kind, there) in [("file", "a=new"), ("dir", "a/inside=new"), ("link", "a->nowhere"), ("empty dir", "a/")] {
         let tree = Tree::new("a=old");
         complete(put(&[&tree.path("a")]));
         make(tree.root(), there);
         let id = home_trash().join("info/a.trashinfo");
-        for rule in [OnConflict::Fail, OnConflict::Replace, OnConflict::Newer, OnConflict::Different] {
-            let report = restore_with(rule, id.clone());
-            assert_eq!(refusals(&report), [Some(Refusal::Exists)], "{kind} {rule:?}");
-            assert_eq!((&report.failures[0].path, &report.failures[0].target), (&id, &Some(tree.path("a"))));
-        }
+        let report = restore_with(OnConflict::Fail, id.clone());
+        assert_eq!(refusals(&report), [Some(Refusal::Exists)], "{kind}");
+        assert_eq!((&report.failures[0].path, &report.failures[0].target), (&id, &Some(tree.path("a"))));
         let skipped = restore_with(OnConflict::Skip, id.clone());
         assert_eq!((skipped.skipped.len(), skipped.failures.len()), (1, 0), "{kind}");
         tree.assert(there);

@@ -132,7 +132,7 @@ impl Copying {
     ) -> Stop {
         let source = (entry.dir.path_of(End::Source, entry.name), stat);
         let target = (entry.dir.path_of(End::Target, wanted), old);
-        let conflict = Conflict::new(source, target, compare::comparer(worker, entry, wanted));
+        let conflict = Conflict::new(self.action(), source, target, compare::comparer(worker, entry, wanted));
         Question::Conflict(Arc::new(conflict)).into()
     }
 
@@ -145,8 +145,8 @@ impl Copying {
     ) -> Stop {
         let cannot = |_: GoesOn<'_>| Err(io::ErrorKind::IsADirectory.into());
         let comparer = Comparer::new(worker.pool(), cannot);
-        let conflict = Conflict::new((dir.path(End::Source), dir.stat()), target, comparer);
-        Question::Conflict(Arc::new(conflict.too_late_to_merge())).into()
+        let conflict = Conflict::new(self.action(), (dir.path(End::Source), dir.stat()), target, comparer);
+        Question::Conflict(Arc::new(conflict.cannot_merge())).into()
     }
 
     /// The name that somebody gave an entry; if that is taken too, it is one more question.

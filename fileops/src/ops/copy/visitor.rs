@@ -12,6 +12,7 @@ use crate::control::lock;
 use crate::engine::{End, Enter, Entry, Node, Root, Side, Stop, Visit, Visitor, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::operation::Shortage;
+use crate::ops::retry::Retries;
 use crate::ops::source;
 use crate::question::Unfit;
 use crate::sys::open::Follow;
@@ -20,10 +21,6 @@ use crate::sys::{mount, name};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
-
-/// Before the first retry of an entry; each further one waits four times as long.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// How often a name that was taken since it was looked at is looked at again.
 const LOOKS: u32 = 3;
@@ -36,7 +33,7 @@ impl Copying {
         dir: &Arc<Node<Place>>,
         mut attempt: impl FnMut(&mut Worker<Self>) -> Visit<T>,
     ) -> Visit<T> {
-        let (mut left, mut pause) = (self.options.retries, RETRY_AFTER);
+        let mut retries = Retries::new(self.options.retries);
         // Where somebody took a free name in the meantime, that is a question too.
         let mut looks = if self.options.on_conflict == OnConflict::Ask { LOOKS } else { 0 };
         loop {
@@ -52,13 +49,7 @@ impl Copying {
                 looks -= 1;
                 continue;
             }
-            let is_final = |refusal| !matches!(refusal, Refusal::Changed | Refusal::Mismatch);
-            if left == 0 || error.refusal().is_some_and(is_final) {
-                return Err(error.into());
-            }
-            left -= 1;
-            worker.job().sleep(pause)?;
-            pause *= 4;
+            retries.another(worker.job(), error)?;
         }
     }
 

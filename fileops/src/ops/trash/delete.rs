@@ -4,10 +4,10 @@
 use super::list::{PATIENCE, Trashed, list};
 use super::restore::{Wanted, resolve};
 use super::{drop_sizes, remember, report};
-use crate::engine::Workers;
 use crate::error::{Action, During};
-use crate::operation::{Job, OnShortage, Operation, Running};
+use crate::operation::{Job, Operation, Running};
 use crate::ops::delete::{self, Target};
+use crate::ops::terms::{Terms, setters};
 use crate::pool::Pool;
 use crate::report::Report;
 use crate::schedule::{Effort, Uses};
@@ -22,40 +22,29 @@ const DAY: i64 = 24 * 60 * 60;
 /// # Errors
 /// The [`Report`] names every entry that could not be deleted; its item stays in the trash.
 pub fn trash_delete<I: Into<Trashed>>(items: impl IntoIterator<Item = I>) -> TrashDelete {
-    TrashDelete { items: items.into_iter().map(Into::into).collect(), workers: Workers::Adapt, pool: None }
+    TrashDelete { items: items.into_iter().map(Into::into).collect(), terms: Terms::default() }
 }
 
 /// Items of the trash to be deleted; see [`trash_delete`].
 #[must_use = "nothing is deleted until it is started or awaited"]
 pub struct TrashDelete {
     items: Vec<Trashed>,
-    workers: Workers,
-    pool: Option<Pool>,
+    terms: Terms,
 }
 
+setters!(TrashDelete: on_error, retry, jobs, pool);
+
 impl TrashDelete {
-    /// Uses so many workers, instead of as many as are useful.
-    pub fn jobs(mut self, count: usize) -> TrashDelete {
-        self.workers = Workers::Fixed(count);
-        self
-    }
-
-    /// Uses the threads of this pool, instead of the global one.
-    pub fn pool(mut self, pool: &Pool) -> TrashDelete {
-        self.pool = Some(pool.clone());
-        self
-    }
-
     /// Starts deleting, and gives the handle.
     pub fn start(self) -> Operation {
-        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
-        let (items, workers) = (self.items, self.workers);
+        let TrashDelete { items, terms } = self;
+        let (job, pool) = terms.begin("trash-delete");
         let sources = items.iter().filter_map(Trashed::place).collect();
         let uses = Uses { sources, target: None, effort: Effort::Entries };
-        Operation::start_in_turn(&pool.clone(), Job::new("trash-delete", OnShortage::Warn), uses, move |job| {
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
             let wanted = resolve(items, &job, &pool);
             let found = wanted.iter().filter_map(|wanted| looked(wanted, &job)).collect();
-            delete(found, &job, &pool, workers)
+            delete(found, &job, &pool, &terms)
         })
     }
 }
@@ -74,16 +63,17 @@ impl IntoFuture for TrashDelete {
 /// # Errors
 /// The [`Report`] names every entry that could not be deleted, and every trash that could not be read.
 pub fn empty_trash() -> EmptyTrash {
-    EmptyTrash { older_than: None, workers: Workers::Adapt, pool: None }
+    EmptyTrash { older_than: None, terms: Terms::default() }
 }
 
 /// A trash to be emptied; see [`empty_trash`].
 #[must_use = "nothing is deleted until it is started or awaited"]
 pub struct EmptyTrash {
     older_than: Option<u32>,
-    workers: Workers,
-    pool: Option<Pool>,
+    terms: Terms,
 }
+
+setters!(EmptyTrash: on_error, retry, jobs, pool);
 
 impl EmptyTrash {
     /// Only what was put into the trash more than so many days ago; what has no date stays.
@@ -92,30 +82,18 @@ impl EmptyTrash {
         self
     }
 
-    /// Uses so many workers, instead of as many as are useful.
-    pub fn jobs(mut self, count: usize) -> EmptyTrash {
-        self.workers = Workers::Fixed(count);
-        self
-    }
-
-    /// Uses the threads of this pool, instead of the global one.
-    pub fn pool(mut self, pool: &Pool) -> EmptyTrash {
-        self.pool = Some(pool.clone());
-        self
-    }
-
     /// Starts deleting, and gives the handle.
     pub fn start(self) -> Operation {
-        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
-        let (older_than, workers) = (self.older_than, self.workers);
-        Operation::start(&pool.clone(), Job::new("empty-trash", OnShortage::Warn), move |job| {
+        let EmptyTrash { older_than, terms } = self;
+        let (job, pool) = terms.begin("empty-trash");
+        Operation::start(&pool.clone(), job, move |job| {
             let mut listing = list(&pool, PATIENCE);
             listing.failures.drain(..).for_each(|error| job.fail(error));
             if let Some(days) = older_than {
                 let until = clock::now().saturating_sub(i64::from(days) * DAY);
                 listing.items.retain(|item| item.deleted.is_some_and(|deleted| deleted < until));
             }
-            delete(listing.items, &job, &pool, workers)
+            delete(listing.items, &job, &pool, &terms)
         })
     }
 }
@@ -134,13 +112,13 @@ fn looked(wanted: &Wanted, job: &Job) -> Option<TrashItem> {
     item.map_err(|error| job.fail(error)).ok()
 }
 
-fn delete(items: Vec<TrashItem>, job: &Arc<Job>, pool: &Pool, workers: Workers) -> Report {
+fn delete(items: Vec<TrashItem>, job: &Arc<Job>, pool: &Pool, terms: &Terms) -> Report {
     let mut folders = Vec::new();
     for item in items.iter().filter(|item| item.is_dir) {
         remember(&mut folders, &item.folder);
     }
     let targets = items.into_iter().map(target).collect();
-    let is_over = delete::entries(targets, job, pool, workers);
+    let is_over = delete::entries(targets, job, pool, terms);
     if is_over {
         drop_sizes(&folders, job);
     }

@@ -2,14 +2,15 @@
 
 use super::{NewDirectory, keep_sizes, report};
 use crate::control::lock;
-use crate::engine::{Side, Visit, Workers};
+use crate::engine::{Side, Visit};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Identity, Location, Step};
-use crate::operation::{Job, OnShortage, Operation, Running};
-use crate::ops::each::{self, Acting};
+use crate::operation::{Job, Operation, Running};
+use crate::ops::delete::{self, Target};
+use crate::ops::each::{self, Acting, Turn};
+use crate::ops::terms::{Terms, setters};
 use crate::ops::{source, steps};
-use crate::pool::Pool;
-use crate::progress::Counters;
+use crate::question::{OnNoTrash, Question, Resolution};
 use crate::report::Report;
 use crate::schedule::{Effort, Uses};
 use crate::sys::clock;
@@ -30,7 +31,8 @@ use std::sync::{Arc, Mutex};
 /// mount, and everything else into a trash at the top of its own mount. Other programs list and restore it.
 ///
 /// Nothing is copied, so that a full disk is no obstacle and everything stays as it is. Where no trash can serve, the entry
-/// fails with [`Refusal::NoTrash`]: it is never deleted instead. A symbolic link is trashed itself; mount points, directories
+/// fails with [`Refusal::NoTrash`], or is asked about ([`Trash::on_no_trash`]): it is never deleted instead by itself. A
+/// symbolic link is trashed itself; mount points, directories
 /// with something mounted in them, and the trash itself are refused.
 ///
 /// ```no_run
@@ -48,44 +50,44 @@ use std::sync::{Arc, Mutex};
 /// # Errors
 /// The [`Report`] names every entry that stays where it is, and says of all others what they are called in the trash.
 pub fn trash<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Trash {
-    Trash { paths: paths.into_iter().map(Into::into).collect(), workers: Workers::Adapt, pool: None }
+    let paths = paths.into_iter().map(Into::into).collect();
+    Trash { paths, on_no_trash: OnNoTrash::default(), terms: Terms::default() }
 }
 
 /// Something to put into the trash that was not started yet; see [`trash`].
 #[must_use = "nothing is put into the trash until it is started or awaited"]
 pub struct Trash {
     paths: Vec<PathBuf>,
-    workers: Workers,
-    pool: Option<Pool>,
+    on_no_trash: OnNoTrash,
+    terms: Terms,
 }
 
-impl Trash {
-    /// Uses so many workers, instead of as many as are useful.
-    pub fn jobs(mut self, count: usize) -> Trash {
-        self.workers = Workers::Fixed(count);
-        self
-    }
+setters!(Trash: on_error, retry, undoable, jobs, pool);
 
-    /// Uses the threads of this pool, instead of the global one.
-    pub fn pool(mut self, pool: &Pool) -> Trash {
-        self.pool = Some(pool.clone());
+impl Trash {
+    /// What happens to what no trash can take; default [`OnNoTrash::Fail`].
+    pub fn on_no_trash(mut self, rule: OnNoTrash) -> Trash {
+        self.on_no_trash = rule;
         self
     }
 
     /// Starts, and gives the handle.
     pub fn start(self) -> Operation {
-        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
-        let (paths, workers) = (self.paths, self.workers);
+        let Trash { paths, on_no_trash, terms } = self;
+        let (job, pool) = terms.begin("trash");
         let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Names };
-        Operation::start_in_turn(&pool.clone(), Job::new("trash", OnShortage::Warn), uses, move |job| {
-            let putting =
-                Putting { paths, serving: Serving::default(), mounts: Mutex::default(), directories: Mutex::default() };
-            let over = each::run(putting, &job, &pool, workers);
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
+            let (serving, mounts, directories, doomed) = Default::default();
+            let putting = Putting { paths, on_no_trash, serving, mounts, directories, doomed };
+            let over = each::run(putting, &job, &pool, terms.workers, terms.retries);
+            let mut is_over = over.is_some();
             if let Some(putting) = &over {
                 let done = std::mem::take(&mut *lock(&putting.directories));
                 keep_sizes(&done, &job, &pool);
+                let doomed = std::mem::take(&mut *lock(&putting.doomed));
+                is_over = doomed.is_empty() || delete::entries(doomed, &job, &pool, &terms);
             }
-            report(&job, &pool, over.is_some())
+            report(&job, &pool, is_over)
         })
     }
 }
@@ -101,9 +103,12 @@ impl IntoFuture for Trash {
 
 struct Putting {
     paths: Vec<PathBuf>,
+    on_no_trash: OnNoTrash,
     serving: Serving,
     mounts: Mutex<Watched>,
     directories: Mutex<Vec<NewDirectory>>,
+    /// What no trash can take, and what somebody said is to be deleted instead.
+    doomed: Mutex<Vec<Target>>,
 }
 
 /// What is to be put into the trash.
@@ -125,22 +130,36 @@ impl Acting for Putting {
         self.paths[index].clone()
     }
 
-    fn act(&self, job: &Job, counters: &Counters, index: usize) -> Visit {
+    fn act(&self, turn: &Turn<'_>, index: usize) -> Visit {
+        if turn.answer.is_some() {
+            self.serving.forget_failures();
+        }
         let entry = self.look(&self.paths[index])?;
         for folder in self.serving.folders(&entry.place) {
             if entry.place.is_around(&folder, entry.stat.id) {
                 return Err(Error::new(Action::Trash, entry.path, Refusal::IsTrash).into());
             }
-            match self.put(&entry, &folder, job) {
+            match self.put(&entry, &folder, turn.job) {
                 Err(error) if is_of_the_folder(&error) => {}
                 put => {
                     put?;
-                    each::count(counters, entry.stat.kind());
+                    each::count(turn.counters, entry.stat.kind());
                     return Ok(());
                 }
             }
         }
-        Err(Error::new(Action::Trash, entry.path, Refusal::NoTrash).into())
+        let refused = Error::new(Action::Trash, entry.path, Refusal::NoTrash);
+        match (turn.answer, self.on_no_trash) {
+            (Some((Resolution::Delete, _)), _) | (_, OnNoTrash::Delete) => {
+                // When everything else is in the trash.
+                let Entry { path, dir, name, stat, .. } = entry;
+                let path = path.parent().unwrap_or(Path::new("")).to_owned();
+                lock(&self.doomed).push(Target { dir, path, name, id: Some(stat.id), then: None });
+                Ok(())
+            }
+            (_, OnNoTrash::Ask) => Err(Question::NoTrash(Arc::new(refused)).into()),
+            (_, OnNoTrash::Fail) => Err(refused.into()),
+        }
     }
 }
 

@@ -1,23 +1,27 @@
-//! Taking things out of the trash again, to where they were. Parents that are gone are made; nothing is replaced.
+//! Taking things out of the trash again, to where they were. Parents that are gone are made; nothing is replaced unless
+//! that is asked for, and then what was there is kept.
 
 use super::list::{PATIENCE, Trashed, list_above};
 use super::{drop_sizes, put_info_away, remember, report};
-use crate::conflict::{OnConflict, numbered};
+use crate::conflict::OnConflict;
 use crate::control::lock;
 use crate::engine::{Visit, Workers};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Identity, Location, Step};
-use crate::operation::{Job, OnShortage, Operation, Running};
-use crate::ops::each::{self, Acting};
+use crate::operation::{Job, Operation, Running};
+use crate::ops::coming::{Coming, Ruling};
+use crate::ops::each::{self, Acting, Turn};
 use crate::ops::steps;
+use crate::ops::terms::{Terms, setters};
 use crate::pool::Pool;
-use crate::progress::{Counters, add};
+use crate::progress::add;
 use crate::report::Report;
 use crate::sys::name;
 use crate::sys::open::{self, Follow};
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Id, Stat};
 use crate::trash::{Damage, Folder, TrashItem};
 use rustix::fs::FileType;
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -43,40 +47,40 @@ use std::sync::{Arc, Mutex};
 /// The [`Report`] names every item that stays in the trash; one that is damaged fails with [`Refusal::Damaged`].
 pub fn restore<I: Into<Trashed>>(items: impl IntoIterator<Item = I>) -> Restore {
     let items = items.into_iter().map(Into::into).collect();
-    Restore { items, on_conflict: OnConflict::default(), pool: None }
+    Restore { items, on_conflict: OnConflict::default(), terms: Terms::default() }
 }
+
+/// How often a name is looked at that is free one moment and taken the next.
+const LOOKS: u32 = 10;
 
 /// Something to take out of the trash that was not started yet; see [`restore`].
 #[must_use = "nothing is restored until it is started or awaited"]
 pub struct Restore {
     items: Vec<Trashed>,
     on_conflict: OnConflict,
-    pool: Option<Pool>,
+    terms: Terms,
 }
 
+setters!(Restore: on_error, retry, undoable, pool);
+
 impl Restore {
-    /// What to do where something else has the item's old name; default [`OnConflict::Fail`]. Skip and Rename are obeyed;
-    /// nothing is ever replaced by an old file, so everything else fails too. A directory that is there is not merged with.
+    /// What to do where something else has the item's old name; default [`OnConflict::Fail`]. What is replaced is kept, so that
+    /// an [`undo`](crate::undo) brings it back. A directory is never merged with another one, nor replaced.
     pub fn on_conflict(mut self, rule: OnConflict) -> Restore {
         self.on_conflict = rule;
         self
     }
 
-    /// Uses the threads of this pool, instead of the global one.
-    pub fn pool(mut self, pool: &Pool) -> Restore {
-        self.pool = Some(pool.clone());
-        self
-    }
-
     /// Starts, and gives the handle.
     pub fn start(self) -> Operation {
-        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
-        let (items, on_conflict) = (self.items, self.on_conflict);
-        Operation::start(&pool.clone(), Job::new("restore", OnShortage::Warn), move |job| {
+        let Restore { items, on_conflict, terms } = self;
+        let (job, pool) = terms.begin("restore");
+        Operation::start(&pool.clone(), job, move |job| {
             let items = resolve(items, &job, &pool);
-            let restoring = Restoring { items, on_conflict, folders: Mutex::default() };
+            let (folders, placed) = Default::default();
+            let restoring = Restoring { items, on_conflict, folders, placed };
             // One at a time: of two that had one name the first that was asked for gets it.
-            let over = each::run(restoring, &job, &pool, Workers::Fixed(1));
+            let over = each::run(restoring, &job, &pool, Workers::Fixed(1), terms.retries);
             if let Some(restoring) = &over {
                 drop_sizes(&lock(&restoring.folders), &job);
             }
@@ -162,6 +166,8 @@ struct Restoring {
     on_conflict: OnConflict,
     /// Those that directories were taken out of.
     folders: Mutex<Vec<Arc<Folder>>>,
+    /// What came back already: never replaced by another item.
+    placed: Mutex<HashSet<Id>>,
 }
 
 impl Acting for Restoring {
@@ -173,7 +179,7 @@ impl Acting for Restoring {
         self.items[index].path().to_owned()
     }
 
-    fn act(&self, job: &Job, counters: &Counters, index: usize) -> Visit {
+    fn act(&self, turn: &Turn<'_>, index: usize) -> Visit {
         let item = self.items[index].item().during(Action::Restore, || self.items[index].path())?;
         let (Some(stat), Some(original)) = (item.file, &item.original) else {
             let error = match item.damage {
@@ -183,68 +189,105 @@ impl Acting for Restoring {
             return Err(Error::new(Action::Restore, &item.id, error).into());
         };
         let failed = |error| Error::new(Action::Restore, &item.id, error).with_target(original);
-        let mut way = Way::open(&item, original, job).map_err(failed)?;
-        match self.place(&item, &stat, &way) {
-            Ok(Some(name)) => self.finish(job, counters, &item, &stat, &way, name)?,
-            Ok(None) => {
-                way.give_up();
-                add(&counters.passed, 1);
-                job.skip(item.id.clone(), original.clone());
-            }
-            Err(error) => {
-                way.give_up();
-                return Err(failed(error).into());
+        let way = Way::open(&item, original, turn.job).map_err(failed)?;
+        let trip = Trip::new(&item, &stat, original, &way, turn.job);
+        let placed = self.place(turn, &trip);
+        if !matches!(placed, Ok(Some(_))) {
+            way.give_up();
+        }
+        match placed? {
+            Some(name) => self.finish(turn, &trip, &way, name)?,
+            None => {
+                add(&turn.counters.passed, 1);
+                turn.job.skip(item.id.clone(), original.clone());
             }
         }
         Ok(())
     }
 }
 
+/// An item on its way back.
+struct Trip<'a> {
+    item: &'a TrashItem,
+    stat: &'a Stat,
+    original: &'a Path,
+    from: Location,
+    /// The directory that it goes back to.
+    dir: &'a OwnedFd,
+    to: Location,
+}
+
+impl<'a> Trip<'a> {
+    fn new(item: &'a TrashItem, stat: &'a Stat, original: &'a Path, way: &'a Way, job: &Job) -> Trip<'a> {
+        let files = job.journal.dir(&*item.folder.files, &item.folder.path.join("files"));
+        let from = Location { dir: files, name: item.name.clone() };
+        let home = job.journal.dir(&way.dir, original.parent().unwrap_or(original));
+        Trip { item, stat, original, from, dir: &way.dir, to: Location { dir: home, name: way.name.clone() } }
+    }
+}
+
+/// What an item is called now, and whether its step is recorded.
+enum Placed {
+    New(CString),
+    Recorded(CString),
+}
+
 impl Restoring {
     /// Moves the item to its old name, or to one beside it; gives the name, or nothing if it is to be skipped.
-    fn place(&self, item: &TrashItem, stat: &Stat, way: &Way) -> io::Result<Option<CString>> {
-        let mut name = way.name.clone();
-        let mut number = 1;
-        loop {
-            match steps::rename(&item.folder.files, &item.name, &way.dir, &name, stat.id) {
-                Ok(()) => return Ok(Some(name)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.on_conflict {
-                    OnConflict::Skip => return Ok(None),
-                    OnConflict::Rename => {
-                        number += 1;
-                        name = numbered(&way.name, number);
-                    }
-                    _ => return Err(Refusal::Exists.into()),
-                },
-                Err(error) => return Err(error),
+    fn place(&self, turn: &Turn<'_>, trip: &Trip<'_>) -> Visit<Option<Placed>> {
+        let Trip { item, stat, .. } = *trip;
+        let (from, to) = (&*item.folder.files, trip.dir);
+        let failed = |error| Error::new(Action::Restore, &item.id, error).with_target(trip.original);
+        let mut name = trip.to.name.clone();
+        for _ in 0..LOOKS {
+            match steps::rename(from, &item.name, to, &name, stat.id) {
+                Ok(()) => return Ok(Some(Placed::New(name))),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error).into()),
+            }
+            let coming = Coming {
+                job: turn.job,
+                pool: turn.pool,
+                action: Action::Restore,
+                rule: self.on_conflict,
+                answer: turn.answer,
+                from: (from, &trip.from),
+                stat,
+                path: &item.id,
+                to: (to, &trip.to),
+            };
+            match coming.ruling()? {
+                Ruling::Free => name = trip.to.name.clone(),
+                Ruling::Name(other) => name = other,
+                Ruling::Skip => return Ok(None),
+                Ruling::Replace(old) if lock(&self.placed).contains(&old.id) => {
+                    return Err(failed(Refusal::Exists.into()).into());
+                }
+                Ruling::Replace(old) => {
+                    coming.replace(&old).map_err(failed)?;
+                    return Ok(Some(Placed::Recorded(trip.to.name.clone())));
+                }
             }
         }
+        Err(failed(Refusal::Exists.into()).into())
     }
 
-    fn finish(
-        &self,
-        job: &Job,
-        counters: &Counters,
-        item: &TrashItem,
-        stat: &Stat,
-        way: &Way,
-        name: CString,
-    ) -> Result<()> {
-        let original = item.original.as_deref().unwrap_or(&item.id);
-        let target = original.with_file_name(OsStr::from_bytes(name.to_bytes()));
+    fn finish(&self, turn: &Turn<'_>, trip: &Trip<'_>, way: &Way, placed: Placed) -> Result<()> {
+        let (job, item, stat) = (turn.job, trip.item, trip.stat);
+        let (Placed::New(name) | Placed::Recorded(name)) = &placed;
+        let target = trip.original.with_file_name(OsStr::from_bytes(name.to_bytes()));
         let journal = &job.journal;
         for made in &way.made {
             let at = Location { dir: journal.dir(&made.dir, &made.path), name: made.name.clone() };
             journal.did(&Step::Created { at, identity: Identity::from(&made.stat) });
         }
-        let from = Location {
-            dir: journal.dir(&*item.folder.files, &item.folder.path.join("files")),
-            name: item.name.clone(),
-        };
-        let to = Location { dir: journal.dir(&way.dir, original.parent().unwrap_or(original)), name };
-        journal.did(&Step::Moved { from, to, identity: Identity::from(stat) });
+        if let Placed::New(name) = placed {
+            let to = Location { name, ..trip.to.clone() };
+            journal.did(&Step::Moved { from: trip.from.clone(), to, identity: Identity::from(stat) });
+        }
+        lock(&self.placed).insert(stat.id);
         job.moved(item.id.clone(), target);
-        each::count(counters, stat.kind());
+        each::count(turn.counters, stat.kind());
         if stat.is_dir() {
             remember(&mut lock(&self.folders), &item.folder);
         }
@@ -302,9 +345,8 @@ impl Way {
     }
 
     /// Removes the directories that were made, as far as nobody uses them.
-    fn give_up(&mut self) {
+    fn give_up(&self) {
         remove(&self.made);
-        self.made.clear();
     }
 }
 

@@ -4,22 +4,45 @@ use super::changed;
 use super::known::Known;
 use super::unchanged::{self, Since};
 use crate::conflict::OnConflict;
+use crate::engine::{Stop, Visit};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Dir, Identity, Location, Pending, Step, Written};
 use crate::operation::Job;
+use crate::ops::coming::{Coming, Ruling};
+use crate::ops::turns::Answer;
 use crate::ops::{relocate, remove, steps};
 use crate::pool::Pool;
+use crate::question::{OnChanged, Question, Resolution};
 use crate::report::NoteKind;
 use crate::sys::stat::{Id, Stat, Time};
 use crate::sys::{list, name};
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Directories that are kept open: steps that follow each other are mostly in the same ones.
 const OPEN: usize = 16;
+
+/// How often a name is looked at that is free one moment and taken the next.
+const LOOKS: u32 = 10;
+
+/// What stands for what an undo meets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rules {
+    pub(super) on_changed: OnChanged,
+    pub(super) on_conflict: OnConflict,
+}
+
+/// Whether a step was inverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inverted {
+    Yes,
+    /// It was left out, and the job knows of it.
+    Skipped,
+}
 
 pub(super) struct Inverse<'a> {
     job: &'a Arc<Job>,
@@ -36,10 +59,17 @@ pub(super) struct Inverse<'a> {
     trees: Vec<(Location, Id)>,
     /// Where files with several names went when the first of them was moved back across.
     names: HashMap<Id, Location>,
+    rules: Rules,
+    /// What was answered about the step that is inverted, and what was seen when it was asked.
+    answer: Option<(Resolution, Option<Stat>)>,
+    /// What was changed since, and is undone all the same, as was answered: there may be one more question about it.
+    let_go: RefCell<HashSet<PathBuf>>,
+    /// Whether something is undone in this step that was changed since: it must be kept.
+    was_changed: Cell<bool>,
 }
 
 impl<'a> Inverse<'a> {
-    pub(super) fn new(job: &'a Arc<Job>, pool: &'a Pool, journal: &Written) -> Inverse<'a> {
+    pub(super) fn new(job: &'a Arc<Job>, pool: &'a Pool, journal: &Written, rules: Rules) -> Inverse<'a> {
         let sealed = journal.steps.iter().filter_map(|begun| match &begun.step {
             Step::Sealed { at, time } => Some((at.clone(), *time)),
             _ => None,
@@ -48,18 +78,52 @@ impl<'a> Inverse<'a> {
         let otherwise = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
         let (dirs, touched, trees, names) = Default::default();
         let known = Arc::new(Known::since(end, journal));
-        Inverse { job, pool, sealed: sealed.collect(), otherwise, known, dirs, touched, trees, names }
+        let (answer, let_go, was_changed) = Default::default();
+        let sealed = sealed.collect();
+        Inverse { job, pool, sealed, otherwise, known, dirs, touched, trees, names, rules, answer, let_go, was_changed }
     }
 
-    pub(super) fn of(&mut self, step: &Step) -> Result<()> {
+    pub(super) fn of(&mut self, step: &Step, answer: Answer<'_>) -> Visit<Inverted> {
+        self.answer = answer.map(|(resolution, seen)| (resolution.clone(), seen.copied()));
+        self.was_changed.set(false);
         match step {
-            Step::Created { at, identity } => self.created(at, identity),
-            Step::Removed { at, kept, identity } => self.removed(at, kept, identity),
-            Step::Replaced { at, new, kept, old } => self.replaced(at, new, kept, old),
-            Step::Moved { from, to, identity } => self.moved(from, to, identity),
-            Step::Carried { from, to, identity } => self.carried(from, to, identity),
-            Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => Ok(()),
+            Step::Created { at, identity } => self.created(at, identity)?,
+            Step::Removed { at, kept, identity } => return self.removed(at, kept, identity),
+            Step::Replaced { at, new, kept, old } => return self.replaced(at, new, kept, old),
+            Step::Moved { from, to, identity } => return self.moved(from, to, identity),
+            Step::Carried { from, to, identity } => self.carried(from, to, identity)?,
+            Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => {}
         }
+        Ok(Inverted::Yes)
+    }
+
+    /// Something was changed since: whether it is undone all the same.
+    fn anyway(&self, path: PathBuf) -> Visit {
+        if matches!(self.answer, Some((Resolution::Anyway, _))) {
+            self.let_go.borrow_mut().insert(path.clone());
+        }
+        match self.rules.on_changed {
+            _ if self.let_go.borrow().contains(&path) => {}
+            OnChanged::Anyway => {}
+            OnChanged::Ask => return Err(Question::Changed(Arc::new(changed(path))).into()),
+            OnChanged::Fail => return Err(changed(path).into()),
+        }
+        self.was_changed.set(true);
+        Ok(())
+    }
+
+    /// What is to be done where something comes back, and something else has its name.
+    fn ruling(
+        &self,
+        from: (&OwnedFd, &Location),
+        stat: &Stat,
+        path: &Path,
+        to: (&OwnedFd, &Location),
+    ) -> Visit<Ruling> {
+        let Rules { on_conflict: rule, .. } = self.rules;
+        let answer = self.answer.as_ref().map(|(resolution, seen)| (resolution, seen.as_ref()));
+        let (job, pool, action) = (self.job, self.pool, Action::Undo);
+        Coming { job, pool, action, rule, answer, from, stat, path, to }.ruling()
     }
 
     /// Nothing is done any more in the trees that have their names again.
@@ -70,7 +134,7 @@ impl<'a> Inverse<'a> {
     }
 
     /// It goes to the kept area, if it is still what was made.
-    fn created(&mut self, at: &Location, identity: &Identity) -> Result<()> {
+    fn created(&mut self, at: &Location, identity: &Identity) -> Visit {
         let dir = self.open(at)?;
         let stat = match Stat::at(&*dir, &at.name) {
             // Somebody was faster.
@@ -79,13 +143,17 @@ impl<'a> Inverse<'a> {
         };
         let allocated = self.unchanged(&dir, at, identity, &stat)?;
         let identity = Identity { allocated, ..Identity::from(&stat) };
-        self.put_away(&dir, at, identity, stat.id)
+        Ok(self.put_away(&dir, at, identity, stat.id)?)
     }
 
     fn put_away(&mut self, dir: &Arc<OwnedFd>, at: &Location, identity: Identity, id: Id) -> Result<()> {
         self.touches(at, dir)?;
         let place = self.job.kept.try_place(dir, &at.dir.path, &self.job.journal);
         let Some(place) = place.during(Action::Stat, || &*at.dir.path)? else {
+            if self.was_changed.get() {
+                // Nothing would be left of it.
+                return Err(changed(at.path()));
+            }
             self.job.note(NoteKind::NotKept, None, || at.path());
             let removed = remove::entry(dir, at.dir.path.to_path_buf(), &at.name, id, self.pool, &Arc::default());
             return removed.map_err(|mut errors| {
@@ -108,22 +176,38 @@ impl<'a> Inverse<'a> {
     }
 
     /// What was made must be as it was left. Gives what it takes on the disk.
-    fn unchanged(&self, dir: &Arc<OwnedFd>, at: &Location, identity: &Identity, stat: &Stat) -> Result<u64> {
+    fn unchanged(&self, dir: &Arc<OwnedFd>, at: &Location, identity: &Identity, stat: &Stat) -> Visit<u64> {
         if !stat.is_dir() {
-            let is_unchanged = self.is_as_sealed(at, identity, stat);
-            return if is_unchanged { Ok(stat.allocated) } else { Err(changed(at.path())) };
+            if !self.is_as_sealed(at, identity, stat) {
+                self.anyway(at.path())?;
+            }
+            return Ok(stat.allocated);
         }
         if !identity.is_same(stat, &at.dir.file_system) {
-            return Err(changed(at.path()));
-        }
-        if identity.modified != stat.modified {
+            self.anyway(at.path())?;
+        } else if identity.modified != stat.modified {
             // An empty one has nothing to lose: what was in it may just have gone home.
-            let is_empty = list::is_empty(&**dir, &at.name);
-            return if is_empty { Ok(stat.allocated) } else { Err(changed(at.path())) };
+            if list::is_empty(&**dir, &at.name) {
+                return Ok(stat.allocated);
+            }
+            self.anyway(at.path())?;
         }
         let time = self.sealed.get(at).copied();
         let since = Since { sealed: time, otherwise: self.otherwise, known: Arc::clone(&self.known) };
-        unchanged::tree(dir, at, stat.id, since, self.job, self.pool)
+        let (allocated, failures) = unchanged::tree(dir, at, stat.id, since, self.job, self.pool)?;
+        let is_change = |error: &Error| error.refusal() == Some(Refusal::ChangedSince);
+        let (mut changed, mut others): (Vec<_>, Vec<_>) = failures.into_iter().partition(is_change);
+        if let Some(last) = others.pop() {
+            return Err(last.into());
+        }
+        let Some(last) = changed.pop() else { return Ok(allocated) };
+        match self.anyway(last.path) {
+            Err(Stop::Failed(last)) => {
+                changed.into_iter().for_each(|error| self.job.fail(error));
+                Err(last.into())
+            }
+            answer => answer.map(|()| allocated),
+        }
     }
 
     /// Whether nothing was done to a file since it got its name, as far as is known when that was.
@@ -135,21 +219,42 @@ impl<'a> Inverse<'a> {
     }
 
     /// It comes back, to where it was.
-    fn removed(&mut self, at: &Location, kept: &Location, identity: &Identity) -> Result<()> {
+    fn removed(&mut self, at: &Location, kept: &Location, identity: &Identity) -> Visit<Inverted> {
         let dir = self.open(at)?;
         if self.is_back(&dir, at, kept, identity) {
-            return Ok(());
+            return Ok(Inverted::Yes);
         }
         let area = self.open_kept(kept)?;
         let stat = self.kept(&area, kept, identity)?;
         self.touches(at, &dir)?;
-        // The change time is that of the rename, which is still to come.
-        let step = Step::Created { at: at.clone(), identity: Identity { changed: Time::default(), ..*identity } };
-        let pending = self.intend(&step)?;
-        let renamed = steps::rename(&area, &kept.name, &dir, &at.name, stat.id);
-        steps::settle(self.job, pending, renamed).during(Action::Rename, || at.path())?;
-        self.has_its_name(&dir, at, &stat);
-        Ok(())
+        let mut to = at.clone();
+        for _ in 0..LOOKS {
+            // The change time is that of the rename, which is still to come.
+            let step = Step::Created { at: to.clone(), identity: Identity { changed: Time::default(), ..*identity } };
+            let pending = self.intend(&step)?;
+            let renamed = steps::rename(&area, &kept.name, &dir, &to.name, stat.id);
+            match steps::settle(self.job, pending, renamed) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                renamed => {
+                    renamed.during(Action::Rename, || to.path())?;
+                    self.has_its_name(&dir, &to, &stat);
+                    return Ok(Inverted::Yes);
+                }
+            }
+            match self.ruling((&area, kept), &stat, &at.path(), (&dir, at))? {
+                Ruling::Free => to = at.clone(),
+                Ruling::Name(name) => to.name = name,
+                Ruling::Skip => {
+                    self.job.skip(at.path(), at.path());
+                    return Ok(Inverted::Skipped);
+                }
+                Ruling::Replace(theirs) => {
+                    self.was_changed.set(true);
+                    return self.exchanged(at, &dir, &theirs, kept, &area, (identity, &stat));
+                }
+            }
+        }
+        Err(Error::new(Action::Undo, at.path(), Refusal::Exists).into())
     }
 
     /// An entry is back, and has a new change time.
@@ -162,7 +267,7 @@ impl<'a> Inverse<'a> {
     }
 
     /// The old file and the new one change places.
-    fn replaced(&mut self, at: &Location, new: &Identity, kept: &Location, old: &Identity) -> Result<()> {
+    fn replaced(&mut self, at: &Location, new: &Identity, kept: &Location, old: &Identity) -> Visit<Inverted> {
         let dir = self.open(at)?;
         let stat = match Stat::at(&*dir, &at.name) {
             // The new one is gone: the old one comes back all the same.
@@ -170,71 +275,106 @@ impl<'a> Inverse<'a> {
             stat => stat.during(Action::Stat, || at.path())?,
         };
         if self.is_back(&dir, at, kept, old) {
-            return Ok(());
+            return Ok(Inverted::Yes);
         }
         if !self.is_as_sealed(at, new, &stat) {
-            return Err(changed(at.path()));
+            self.anyway(at.path())?;
         }
         let area = self.open_kept(kept)?;
         let before = self.kept(&area, kept, old)?;
         self.touches(at, &dir)?;
+        self.exchanged(at, &dir, &stat, kept, &area, (old, &before))
+    }
+
+    /// What is kept takes the place of what is there, which is kept instead.
+    fn exchanged(
+        &mut self,
+        at: &Location,
+        dir: &Arc<OwnedFd>,
+        stat: &Stat,
+        kept: &Location,
+        area: &OwnedFd,
+        (old, before): (&Identity, &Stat),
+    ) -> Visit<Inverted> {
         // The change time is that of the exchange, which is still to come.
         let back = Identity { changed: Time::default(), ..*old };
-        let step = Step::Replaced { at: at.clone(), new: back, kept: kept.clone(), old: *new };
+        let step = Step::Replaced { at: at.clone(), new: back, kept: kept.clone(), old: Identity::from(stat) };
         let pending = self.intend(&step)?;
-        let exchanged = name::exchange(&*dir, &at.name, &*area, &kept.name);
-        let is_done = || Stat::at(&*dir, &at.name).is_ok_and(|now| now.id == before.id);
+        let exchanged = name::exchange(dir, &at.name, area, &kept.name);
+        let is_done = || Stat::at(dir, &at.name).is_ok_and(|now| now.id == before.id);
         match exchanged {
             Err(error) if steps::cannot_exchange(&error) => {
                 self.job.journal.undone(pending);
                 // One after the other: the place is empty for a moment, which the journal knows.
-                self.put_away(&dir, at, *new, stat.id)?;
+                self.put_away(dir, at, Identity::from(stat), stat.id)?;
                 self.removed(at, kept, old)
             }
             Err(error) if !is_done() => {
                 self.job.journal.undone(pending);
-                Err(error).during(Action::Rename, || at.path())
+                Err(error).during(Action::Rename, || at.path()).map_err(Stop::from)
             }
             _ => {
-                let displaced = Stat::at(&*area, &kept.name).during(Action::Stat, || kept.path())?;
+                let displaced = Stat::at(area, &kept.name).during(Action::Stat, || kept.path())?;
                 if displaced.id != stat.id {
-                    let back = name::exchange(&*dir, &at.name, &*area, &kept.name);
+                    let back = name::exchange(dir, &at.name, area, &kept.name);
                     self.job.journal.undone(pending);
                     back.during(Action::Rename, || at.path())?;
-                    return Err(changed(at.path()));
+                    return Err(changed(at.path()).into());
                 }
                 self.job.journal.done(pending);
-                self.has_its_name(&dir, at, &before);
-                Ok(())
+                self.has_its_name(dir, at, before);
+                Ok(Inverted::Yes)
             }
         }
     }
 
     /// It goes home.
-    fn moved(&mut self, from: &Location, to: &Location, identity: &Identity) -> Result<()> {
+    fn moved(&mut self, from: &Location, to: &Location, identity: &Identity) -> Visit<Inverted> {
         let (home, away) = (self.open(from)?, self.open(to)?);
         if self.is_back(&home, from, to, identity) {
-            return Ok(());
+            return Ok(Inverted::Yes);
         }
         let stat = Stat::at(&*away, &to.name).during(Action::Stat, || to.path())?;
         if !identity.is_same(&stat, &to.dir.file_system) {
-            return Err(changed(to.path()));
+            // Many programs write a file anew when they change it: then that goes home.
+            self.anyway(to.path())?;
         }
         self.touches(from, &home)?;
         self.touches(to, &away)?;
-        let step = Step::Moved { from: to.clone(), to: from.clone(), identity: Identity::from(&stat) };
-        let pending = self.intend(&step)?;
-        let renamed = steps::rename(&away, &to.name, &home, &from.name, stat.id);
-        let renamed = steps::settle(self.job, pending, renamed);
-        renamed.map_err(|error| Error::new(Action::Rename, to.path(), error).with_target(from.path()))?;
-        if let Ok(stat) = Stat::at(&*home, &from.name) {
-            self.job.journal.did(&Step::Sealed { at: from.clone(), time: stat.changed });
+        let mut back = from.clone();
+        for _ in 0..LOOKS {
+            let step = Step::Moved { from: to.clone(), to: back.clone(), identity: Identity::from(&stat) };
+            let pending = self.intend(&step)?;
+            let renamed = steps::rename(&away, &to.name, &home, &back.name, stat.id);
+            match steps::settle(self.job, pending, renamed) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::new(Action::Rename, to.path(), error).with_target(back.path()).into()),
+                Ok(()) => {
+                    if let Ok(stat) = Stat::at(&*home, &back.name) {
+                        self.job.journal.did(&Step::Sealed { at: back.clone(), time: stat.changed });
+                    }
+                    return Ok(Inverted::Yes);
+                }
+            }
+            match self.ruling((&away, to), &stat, &to.path(), (&home, from))? {
+                Ruling::Free => back = from.clone(),
+                Ruling::Name(name) => back.name = name,
+                Ruling::Skip => {
+                    self.job.skip(to.path(), from.path());
+                    return Ok(Inverted::Skipped);
+                }
+                Ruling::Replace(theirs) => {
+                    self.was_changed.set(true);
+                    self.put_away(&home, from, Identity::from(&theirs), theirs.id)?;
+                    back = from.clone();
+                }
+            }
         }
-        Ok(())
+        Err(Error::new(Action::Undo, to.path(), Refusal::Exists).with_target(from.path()).into())
     }
 
     /// It is moved back across, by the same means: a durable copy whose source goes last. Its steps stand in this journal too.
-    fn carried(&mut self, from: &Location, to: &Location, identity: &Identity) -> Result<()> {
+    fn carried(&mut self, from: &Location, to: &Location, identity: &Identity) -> Visit {
         let (home, away) = (self.open(from)?, self.open(to)?);
         let stat = match Stat::at(&*away, &to.name) {
             // An undo that was interrupted had moved it, and did not come to say so.
@@ -244,26 +384,27 @@ impl<'a> Inverse<'a> {
             stat => stat.during(Action::Stat, || to.path())?,
         };
         if !identity.is_same(&stat, &to.dir.file_system) {
-            return Err(changed(to.path()));
+            self.anyway(to.path())?;
         }
         self.touches(from, &home)?;
         self.touches(to, &away)?;
         if let Some(first) = self.names.get(&stat.id).cloned() {
-            return self.carried_name(from, &home, to, &away, &first);
+            return Ok(self.carried_name(from, &home, to, &away, &first)?);
         }
         // The source, or some of it, did not go: what there is at both ends is put away at the target.
         let has_source = Stat::at(&*home, &from.name).is_ok();
         if has_source && !stat.is_dir() {
-            let is_unwritten = identity.is_unwritten(&stat, &to.dir.file_system);
-            let put_away = |inverse: &mut Self| inverse.put_away(&away, to, Identity::from(&stat), stat.id);
-            return if is_unwritten { put_away(self) } else { Err(changed(to.path())) };
+            if !identity.is_unwritten(&stat, &to.dir.file_system) {
+                self.anyway(to.path())?;
+            }
+            return Ok(self.put_away(&away, to, Identity::from(&stat), stat.id)?);
         }
         let rule = if has_source { OnConflict::Skip } else { OnConflict::Fail };
         if !relocate::within(to.path(), from.path(), rule, self.job, self.pool) {
-            return Err(Error::new(Action::Undo, from.path(), Refusal::InPart));
+            return Err(Error::new(Action::Undo, from.path(), Refusal::InPart).into());
         }
         if has_source && Stat::at(&*away, &to.name).is_ok_and(|left| left.id == stat.id) {
-            return self.put_away(&away, to, Identity::from(&stat), stat.id);
+            return Ok(self.put_away(&away, to, Identity::from(&stat), stat.id)?);
         }
         if stat.links > 1 && !stat.is_dir() {
             self.names.insert(stat.id, from.clone());

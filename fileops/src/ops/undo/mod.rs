@@ -11,17 +11,21 @@ mod unchanged;
 pub use history::{Past, PastState, history, undone};
 pub(crate) use settle::settle;
 
-use crate::engine::Workers;
+use crate::conflict::OnConflict;
+use crate::engine::{Stop, Visit, Workers};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{self, Held, Step, Written};
-use crate::operation::{Job, OnShortage, Operation, Running};
+use crate::journal::{self, Begun, Held, Step, Written};
+use crate::operation::{Job, Operation, Running};
+use crate::ops::terms::{Terms, setters};
+use crate::ops::turns::{self, Answer, Turns};
 use crate::ops::{recover, steps};
 use crate::pool::Pool;
-use crate::progress::add;
+use crate::progress::{Counters, add};
+use crate::question::OnChanged;
 use crate::report::{NoteKind, Outcome, Report};
 use crate::schedule::Uses;
 use crate::sys::stat::{Stat, Time};
-use inverse::Inverse;
+use inverse::{Inverse, Inverted, Rules};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,8 +36,8 @@ use trim::trim;
 /// Takes back what an operation did: what it made goes, what it replaced comes back, what it moved goes home. `id` is the
 /// [`Report::id`](crate::Report::id) of the operation, or a [`Past::id`] of the [`history`].
 ///
-/// Only what is still as the operation left it is taken away; what was changed since is a failure, and stays. What is taken
-/// away goes to the kept area of its mount, so that [`redo`] can bring it back. An undo that was cancelled or failed in part
+/// Only what is still as the operation left it is taken away; what was changed since is a failure, and stays, unless
+/// [`Undo::on_changed`] says otherwise. What is taken away goes to the kept area of its mount, so that [`redo`] can bring it back. An undo that was cancelled or failed in part
 /// can be called again and goes on with the rest.
 ///
 /// ```
@@ -57,7 +61,7 @@ use trim::trim;
 /// The [`Report`] names every step that could not be taken back. ENOENT when no such operation is known, EBUSY when
 /// another undo of it runs.
 pub fn undo(id: impl Into<String>) -> Undo {
-    Undo { id: id.into(), is_redo: false, pool: None }
+    Undo::of(id.into(), false)
 }
 
 /// Does again what an [`undo`] took back. `id` is that of the operation that was undone.
@@ -65,7 +69,7 @@ pub fn undo(id: impl Into<String>) -> Undo {
 /// # Errors
 /// As [`undo`]. ENOENT too when the operation was not undone.
 pub fn redo(id: impl Into<String>) -> Undo {
-    Undo { id: id.into(), is_redo: true, pool: None }
+    Undo::of(id.into(), true)
 }
 
 /// An undo or redo that was not started yet; see [`undo`] and [`redo`].
@@ -73,23 +77,37 @@ pub fn redo(id: impl Into<String>) -> Undo {
 pub struct Undo {
     id: String,
     is_redo: bool,
-    pool: Option<Pool>,
+    rules: Rules,
+    terms: Terms,
 }
 
+setters!(Undo: on_error, retry, pool);
+
 impl Undo {
-    /// Uses the threads of this pool, instead of the global one.
-    pub fn pool(mut self, pool: &Pool) -> Undo {
-        self.pool = Some(pool.clone());
+    fn of(id: String, is_redo: bool) -> Undo {
+        Undo { id, is_redo, rules: Rules::default(), terms: Terms::default() }
+    }
+
+    /// What happens to what was changed since; default [`OnChanged::Fail`].
+    pub fn on_changed(mut self, rule: OnChanged) -> Undo {
+        self.rules.on_changed = rule;
+        self
+    }
+
+    /// What happens where something comes back, and something else has its name by now; default [`OnConflict::Fail`]. What is
+    /// replaced is kept, and a [`redo`] brings it back. A directory is never merged with another one, nor replaced.
+    pub fn on_conflict(mut self, rule: OnConflict) -> Undo {
+        self.rules.on_conflict = rule;
         self
     }
 
     /// Starts undoing, and gives the handle.
     pub fn start(self) -> Operation {
-        let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
-        let (id, is_redo) = (self.id, self.is_redo);
-        let job = Job::new(if is_redo { "redo" } else { "undo" }, OnShortage::Warn);
+        let Undo { id, is_redo, rules, terms } = self;
+        let (job, pool) = terms.begin(if is_redo { "redo" } else { "undo" });
+        let asked = Asked { is_redo, rules, retries: terms.retries };
         Operation::start_in_turn(&pool.clone(), job, Uses::names(), move |job| {
-            if let Err(error) = run(&id, is_redo, &job, &pool) {
+            if let Err(error) = run(&id, asked, &job, &pool) {
                 job.fail(error);
             }
             let is_cancelled = job.control.is_cancelled();
@@ -108,15 +126,23 @@ impl IntoFuture for Undo {
     }
 }
 
-fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
+/// What an undo was asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    is_redo: bool,
+    rules: Rules,
+    retries: u32,
+}
+
+fn run(id: &str, asked: Asked, job: &Arc<Job>, pool: &Pool) -> Result<()> {
     end_undos(id).during(Action::Journal, PathBuf::new)?;
-    if !is_redo {
+    if !asked.is_redo {
         let held = hold(id, Action::Undo)?;
-        return invert(held, false, job, pool).map(drop);
+        return invert(held, asked, job, pool).map(drop);
     }
     let mut held = undo_of(id)?.ok_or_else(|| unknown(Action::Redo, id))?;
     // An undo that was not whole was followed by others.
-    while invert(held, true, job, pool)? {
+    while invert(held, asked, job, pool)? {
         match undo_of(id)? {
             Some(next) => held = next,
             None => return forget_undone(id).during(Action::Journal, PathBuf::new),
@@ -126,7 +152,7 @@ fn run(id: &str, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<()> {
 }
 
 /// Inverts what is left of one operation; gives whether that is now nothing.
-fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<bool> {
+fn invert(mut held: Held, asked: Asked, job: &Arc<Job>, pool: &Pool) -> Result<bool> {
     let told = |path: &Path| Error::new(Action::Undo, path, std::io::ErrorKind::InvalidData);
     settle(&mut held).during(Action::Journal, PathBuf::new)?;
     if held.journal.ended.is_none() {
@@ -141,45 +167,71 @@ fn invert(mut held: Held, is_redo: bool, job: &Arc<Job>, pool: &Pool) -> Result<
     if let Some(error) = job.journal.error() {
         return Err(error).during(Action::Journal, || &held.journal.path);
     }
-    let left: Vec<_> =
+    let mut left: Vec<_> =
         held.journal.steps.iter().filter(|begun| begun.step.is_change() && !begun.is_inverted).cloned().collect();
     job.meter.totals.entries.fetch_add(left.len() as u64, Relaxed);
     job.meter.totals.is_complete.store(true, Relaxed);
-    let counters = job.meter.counters();
-    let mut inverse = Inverse::new(job, pool, &held.journal);
-    let mut is_whole = true;
-    for begun in left.into_iter().rev() {
-        if job.checkpoint().is_err() {
-            is_whole = false;
-            break;
-        }
-        match inverse.of(&begun.step) {
-            Ok(()) => {
-                add(&counters.entries, 1);
-                if let Err(error) = held.inverted(begun.number).during(Action::Journal, || &held.journal.path) {
-                    // The next undo finds out that it was done.
-                    job.fail(error);
-                    is_whole = false;
-                    break;
-                }
-            }
-            Err(error) if job.control.is_cancelled() && error.source.kind() == io::ErrorKind::Interrupted => {
-                is_whole = false;
-            }
-            Err(error) => {
-                is_whole = false;
-                add(&counters.passed, 1);
-                job.fail(error);
-            }
-        }
-    }
+    left.reverse();
+    let inverse = Inverse::new(job, pool, &held.journal, asked.rules);
+    let mut undoing = Undoing { held, left, inverse, job, counters: job.meter.counters(), has_skipped: false };
+    let is_done = turns::run(&mut undoing, job, pool.has_threads(), asked.retries);
+    let Undoing { held, mut inverse, has_skipped, .. } = undoing;
+    let is_whole = is_done && !has_skipped;
     inverse.seal();
     put_back_times(&held, &inverse, is_whole, job);
-    if is_whole || (held.is_interrupted() && !is_redo) {
+    if is_whole || (held.is_interrupted() && !asked.is_redo) {
         // Nothing unfinished is left of an interrupted one: what could not be undone now can be from the history.
-        settle_history(&held, is_redo).during(Action::Journal, || &held.journal.path)?;
+        settle_history(&held, asked.is_redo).during(Action::Journal, || &held.journal.path)?;
     }
     Ok(is_whole)
+}
+
+/// An operation that is being undone.
+struct Undoing<'a> {
+    held: Held,
+    /// The steps, the last first.
+    left: Vec<Begun>,
+    inverse: Inverse<'a>,
+    job: &'a Job,
+    counters: Arc<Counters>,
+    has_skipped: bool,
+}
+
+impl Turns for Undoing<'_> {
+    fn count(&self) -> usize {
+        self.left.len()
+    }
+
+    fn act(&mut self, index: usize, answer: Answer<'_>) -> Visit {
+        let Begun { step, number, .. } = &self.left[index];
+        match self.inverse.of(step, answer) {
+            Ok(Inverted::Yes) => {
+                add(&self.counters.entries, 1);
+                // If this fails the next undo finds out that it was done.
+                self.held.inverted(*number).during(Action::Journal, || &self.held.journal.path).map_err(|error| {
+                    self.job.fail(error);
+                    Stop::Cancelled
+                })
+            }
+            Ok(Inverted::Skipped) => {
+                self.has_skipped = true;
+                add(&self.counters.passed, 1);
+                Ok(())
+            }
+            Err(Stop::Failed(error)) if self.job.control.is_cancelled() && is_interruption(&error) => {
+                Err(Stop::Cancelled)
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    fn paths(&self, index: usize) -> Vec<PathBuf> {
+        self.left[index].step.paths()
+    }
+}
+
+fn is_interruption(error: &Error) -> bool {
+    error.source.kind() == io::ErrorKind::Interrupted
 }
 
 /// Ends what an operation has recorded and kept.

@@ -25,23 +25,24 @@ pub(super) struct Since {
     pub(super) known: Arc<Known>,
 }
 
-/// Looks at everything in a tree; gives what it takes on the disk.
-pub(super) fn tree(dir: &Arc<OwnedFd>, at: &Location, id: Id, since: Since, of: &Arc<Job>, pool: &Pool) -> Result<u64> {
+/// Looks at everything in a tree; gives what it takes on the disk, and all that was changed or could not be looked at.
+pub(super) fn tree(
+    dir: &Arc<OwnedFd>,
+    at: &Location,
+    id: Id,
+    since: Since,
+    of: &Arc<Job>,
+    pool: &Pool,
+) -> Result<(u64, Vec<Error>)> {
     let job = Job::new("check", OnShortage::Warn);
     let (dir, of, allocated) = (Arc::clone(dir), Arc::clone(of), AtomicU64::new(0));
     let check = Check { dir, at: at.clone(), id, since, of, allocated };
     let (engine, _) = engine::run(check, &job, pool, CHECKERS);
-    let mut failures = job.report(Outcome::Done).failures;
+    let failures = job.report(Outcome::Done).failures;
     if engine.visitor.of.control.is_cancelled() {
         return Err(Error::new(Action::Undo, at.path(), std::io::ErrorKind::Interrupted));
     }
-    match failures.pop() {
-        None => Ok(engine.visitor.allocated.load(Relaxed)),
-        Some(last) => {
-            failures.into_iter().for_each(|error| engine.visitor.of.fail(error));
-            Err(last)
-        }
-    }
+    Ok((engine.visitor.allocated.load(Relaxed), failures))
 }
 
 struct Check {
