@@ -6,8 +6,10 @@
 # Each test that cannot run here adds a line with the reason.
 SKIPPED := $(CURDIR)/target/skipped.txt
 
-# Where GLib's development files are, the tests run on its main loop too.
-FEATURES = $(shell pkg-config --exists glib-2.0 2>/dev/null && echo --features fileops-tests/glib)
+# Where GLib's development files are, the tests run on its main loop too; without GTK's, fileops-gtk is left out.
+FEATURES = $(if $(shell scripts/has-gnome glib-2.0 2.66 >/dev/null && echo yes),--features fileops-tests/glib)
+NO_GTK = $(shell scripts/has-gnome gtk4 4.8)
+WORKSPACE = --workspace $(if $(NO_GTK),--exclude fileops-gtk)
 
 .PHONY: help
 help: ## tell what there is
@@ -29,7 +31,8 @@ test: export XDG_STATE_HOME := $(CURDIR)/target/state
 test: setup-test ## run all tests, and tell which were skipped and why
 	@mkdir -p target
 	@: >"$(SKIPPED)"
-	FILEOPS_SKIPPED="$(SKIPPED)" scripts/test --workspace --locked $(FEATURES)
+	@$(if $(NO_GTK),echo "fileops-gtk: $(NO_GTK)" >>"$(SKIPPED)")
+	FILEOPS_SKIPPED="$(SKIPPED)" scripts/test $(WORKSPACE) --locked $(FEATURES)
 	@if [ -s "$(SKIPPED)" ]; then \
 	    sort "$(SKIPPED)" | sed 's/^/skipped: /'; \
 	    echo "$$(wc -l <"$(SKIPPED)") skipped"; \
@@ -46,12 +49,12 @@ fmt-check: rust
 
 .PHONY: clippy
 clippy: rust
-	cargo clippy --workspace --all-targets --locked $(FEATURES) -- -D warnings
+	cargo clippy $(WORKSPACE) --all-targets --locked $(FEATURES) -- -D warnings
 
 # Libraries only: the program `fileops` would be written over the library of that name.
 .PHONY: doc
 doc: rust
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --lib --no-deps --locked
 
 .PHONY: deny
 deny: rust ## check licences and sources of the dependencies

@@ -5,7 +5,8 @@ use crate::comparison::{Comparer, Comparison};
 use crate::error::Action;
 use crate::sys::stat::Stat;
 use rustix::fs::FileType;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -191,6 +192,17 @@ fn within(stem: &[u8], suffix: &[u8], ending: &[u8], most: usize) -> CString {
     }
     let bytes = [&stem[..cut], suffix, ending].concat();
     CString::new(bytes).expect("a part of a name without NUL has none")
+}
+
+/// How many bytes of a name come before its ending, which is what a person changes who renames it: "a" of "a.gz" and of
+/// "a.tar.gz", all of ".profile", "README" and "Dr. Smith".
+///
+/// ```
+/// let name = "report (2).tar.gz";
+/// assert_eq!(&name[..fileops::stem(name)], "report (2)");
+/// ```
+pub fn stem(name: impl AsRef<OsStr>) -> usize {
+    stem_length(name.as_ref().as_bytes())
 }
 
 /// Where the ending begins: ".gz" of "a.gz", ".tar.gz" of "a.tar.gz", nothing of ".profile" or "README".

@@ -202,12 +202,16 @@ impl Questions {
         if scope != Scope::This && matches!(resolution, Resolution::Rename(_)) {
             return Err(Unfit::OneOnly);
         }
-        let is_meant = |(other, question): &(&u64, &Question)| match scope {
-            Scope::This => **other == id,
+        let is_meant = |(_, question): &(&u64, &Question)| match scope {
+            Scope::This => false,
             Scope::Kind => question.kind() == kind && question.allows(resolution).is_ok(),
             Scope::All => question.allows(resolution).is_ok(),
         };
-        let ids: Vec<u64> = state.open.iter().filter(is_meant).map(|(id, _)| *id).collect();
+        // Answers for single ones, of which there may be many, look at no others.
+        let ids: Vec<u64> = match scope {
+            Scope::This => vec![id],
+            _ => state.open.iter().filter(is_meant).map(|(id, _)| *id).collect(),
+        };
         // What fails again when it is tried again must not be tried without end.
         let can_stand = *resolution != Resolution::Retry;
         match scope {

@@ -107,7 +107,7 @@ mod trash;
 pub mod uri;
 
 pub use comparison::Comparison;
-pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable};
+pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable, stem};
 pub use error::{Action, Error, Refusal, Result, Shown};
 pub use inbox::{Inbox, NextQuestion};
 pub use operation::{OnShortage, Operation, Running, Shortage};
