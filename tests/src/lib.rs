@@ -5,6 +5,7 @@ pub mod alone;
 pub mod compare;
 mod dsl;
 pub mod fault;
+pub mod kills;
 pub mod mount;
 pub mod random;
 pub mod rich;

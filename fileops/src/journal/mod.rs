@@ -8,10 +8,12 @@
 
 mod line;
 mod origin;
+mod passage;
 mod read;
 mod step;
 
 pub(crate) use origin::Origin;
+pub(crate) use passage::{Passed, Told, Version, forget_passages, passages};
 pub(crate) use read::{Begun, Held, Recorded, Written, history, hold, interrupted, past_count, recorded};
 pub(crate) use step::{Dir, Identity, Location, Step, has_lasting_inodes};
 
@@ -65,6 +67,8 @@ pub(crate) struct Journal {
     state: Mutex<State>,
     /// Names of the file systems that are recorded, by device.
     file_systems: Mutex<HashMap<u64, Arc<str>>>,
+    /// What was carried elsewhere, and is not written yet.
+    passing: Mutex<passage::Passing>,
     /// Why nothing could be recorded, if so.
     error: Mutex<Option<io::Error>>,
 }
@@ -106,8 +110,8 @@ impl Journal {
     pub(crate) fn new(verb: &'static str) -> Journal {
         let (state, file_systems, error) = (Mutex::new(State::Unopened), Mutex::default(), Mutex::default());
         let (next, keeps_steps, has_changes) = (AtomicU64::new(1), AtomicBool::new(true), AtomicBool::new(false));
-        let asked = OnceLock::new();
-        Journal { id: random_id(), verb, next, keeps_steps, asked, has_changes, state, file_systems, error }
+        let (asked, passing) = (OnceLock::new(), Mutex::default());
+        Journal { id: random_id(), verb, next, keeps_steps, asked, has_changes, state, file_systems, passing, error }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -126,13 +130,18 @@ impl Journal {
     /// How an open directory is recorded.
     pub(crate) fn dir(&self, dir: impl AsFd, path: &Path) -> Dir {
         let device = Stat::of(&dir).map_or(0, |stat| stat.id.dev);
-        let known = lock(&self.file_systems).get(&device).cloned();
-        let file_system = known.unwrap_or_else(|| {
-            let name: Arc<str> = mount::lasting_name(&dir, path).into();
-            Arc::clone(lock(&self.file_systems).entry(device).or_insert(name))
-        });
+        let file_system = self.file_system(device, &dir, || path.to_owned());
         let real = name::real_path(&dir).or_else(|| std::path::absolute(path).ok());
         Dir { file_system, path: real.unwrap_or_else(|| path.to_owned()).into() }
+    }
+
+    /// How the file system of an open directory is recorded, which is on this device.
+    pub(crate) fn file_system(&self, device: u64, dir: impl AsFd, path: impl FnOnce() -> PathBuf) -> Arc<str> {
+        let known = lock(&self.file_systems).get(&device).cloned();
+        known.unwrap_or_else(|| {
+            let name: Arc<str> = mount::lasting_name(&dir, &path()).into();
+            Arc::clone(lock(&self.file_systems).entry(device).or_insert(name))
+        })
     }
 
     /// Records that a stage is about to be made in `dir`, to become `wanted` there.
@@ -228,6 +237,9 @@ impl Journal {
     /// Ends the journal: it goes if it has nothing left to say, to the history if there is something to undo, and stays for
     /// `recover` if something is left.
     pub(crate) fn finish(&self, is_clean: bool, is_cancelled: bool) {
+        if self.has_changes() {
+            self.passed_all();
+        }
         let mut state = lock(&self.state);
         if let State::Open(open) = &mut *state {
             let outcome = if is_cancelled { "cancelled" } else { "done" };

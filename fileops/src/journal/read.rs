@@ -1,7 +1,8 @@
 //! Reading journals: those of operations that were interrupted, and those of the history.
 
-use super::line::{line, number, records, whole};
+use super::line::{fields, line, number, whole};
 use super::origin::Origin;
+use super::passage::is_passage;
 use super::step::{Step, is_name, is_real};
 use super::{HEADER, VERSION, directory};
 use crate::sys::{lock as locks, open};
@@ -171,7 +172,7 @@ pub(crate) fn hold(path: &Path) -> io::Result<Option<Held>> {
 }
 
 /// `None` for one that is gone meanwhile, or of a version that we do not know.
-fn read(path: &Path) -> io::Result<Option<Written>> {
+pub(super) fn read(path: &Path) -> io::Result<Option<Written>> {
     let Some(mut file) = open_journal(path, OpenOptions::new().read(true))? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
@@ -196,7 +197,9 @@ fn open_journal(path: &Path, options: &mut OpenOptions) -> io::Result<Option<Fil
 }
 
 fn parse(bytes: &[u8]) -> Option<Written> {
-    let mut records = records(bytes);
+    // Of passages there can be very many, and hardly anybody asks for them.
+    let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !is_passage(line));
+    let mut records = lines.map_while(fields);
     let header = records.next()?;
     let [name, version, verb, _process, started] = header.as_slice() else { return None };
     if name != HEADER.as_bytes() || version != VERSION.as_bytes() {
@@ -308,6 +311,12 @@ impl Held {
     /// Moves it to the history.
     pub(crate) fn archive(&self) -> io::Result<()> {
         super::archive(&self.journal.path, &self.journal.id)
+    }
+
+    /// Removes it: it has nothing left to say, unless something went to another file system and earlier operations have to
+    /// find it.
+    pub(crate) fn forget_but_passages(&self) -> io::Result<()> {
+        if self.retire()? { Ok(()) } else { self.forget() }
     }
 
     /// Removes it: it has nothing left to say.

@@ -99,8 +99,9 @@ pub(crate) enum Step {
     Carried { from: Location, to: Location, identity: Identity },
     /// A directory that was there before is about to change; its modification time until then.
     Touched { dir: Dir, modified: Time },
-    /// The operation is over, and leaves a directory that it touched with these modification and change times.
-    Left { dir: Dir, modified: Time, changed: Time },
+    /// The operation is over, and leaves a directory that it touched with these modification and change times. 0 where no
+    /// inode was recorded.
+    Left { dir: Dir, modified: Time, changed: Time, inode: u64 },
 }
 
 impl Step {
@@ -145,7 +146,9 @@ impl Step {
                 to.word("carried").location(from).location(target).identity(identity)
             }
             Step::Touched { dir, modified } => to.word("touched").dir(dir).time(modified),
-            Step::Left { dir, modified, changed } => to.word("left").dir(dir).time(modified).time(changed),
+            Step::Left { dir, modified, changed, inode } => {
+                to.word("left").dir(dir).time(modified).time(changed).word(inode)
+            }
         };
         to.0
     }
@@ -166,7 +169,12 @@ impl Step {
             b"moved" => Step::Moved { from: location(from)?, to: location(from)?, identity: identity(from)? },
             b"carried" => Step::Carried { from: location(from)?, to: location(from)?, identity: identity(from)? },
             b"touched" => Step::Touched { dir: dir(from)?, modified: time(from)? },
-            b"left" => Step::Left { dir: dir(from)?, modified: time(from)?, changed: time(from)? },
+            b"left" => Step::Left {
+                dir: dir(from)?,
+                modified: time(from)?,
+                changed: time(from)?,
+                inode: from.next().and_then(|field| number(field)).unwrap_or(0),
+            },
             _ => return None,
         })
     }
@@ -268,7 +276,7 @@ mod tests {
             Step::Moved { from: at("x\n\t%"), to: at("y"), identity: some() },
             Step::Carried { from: at("x"), to: at("y"), identity: some() },
             Step::Touched { dir: at("x").dir, modified: time },
-            Step::Left { dir: at("x").dir, modified: time, changed: time },
+            Step::Left { dir: at("x").dir, modified: time, changed: time, inode: 9 },
         ];
         for step in steps {
             assert_eq!(Step::parse(&step.fields()), Some(step));

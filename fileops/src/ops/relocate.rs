@@ -1,6 +1,6 @@
 //! Moving: the options. What is done is a copy's walk (`copy`) that renames wherever it can (`copy/moving`).
 
-use super::copy::{self, Destination, Durability, Names, Options, ReadOnlyDirs, Resume, Verify};
+use super::copy::{self, Destination, Durability, Names, Options, ReadOnlyDirs, Resume, Together, Verify};
 use super::delete::Mounts;
 use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::engine::Workers;
@@ -178,10 +178,16 @@ impl Move {
 
 /// Moves one entry to a name, as a part of another operation, in whose journal it stands. `false` if it could not be moved as
 /// a whole: the job has the failures then. What the rule leaves where it is, is no concern of the job's.
-pub(super) fn within(source: PathBuf, name: PathBuf, rule: OnConflict, job: &Arc<Job>, pool: &Pool) -> bool {
+pub(super) fn within(
+    (source, name): (PathBuf, PathBuf),
+    rule: OnConflict,
+    together: &Arc<Together>,
+    job: &Arc<Job>,
+    pool: &Pool,
+) -> bool {
     let Move { sources, destination, options, .. } = move_as(source, name).on_conflict(rule);
     let (failures, skips) = (job.failure_count(), job.skip_count());
-    let (outcome, is_clean) = copy::transfer(sources, destination, options, job, pool);
+    let (outcome, is_clean) = copy::transfer(sources, destination, options, together, job, pool);
     job.forget_skips(skips);
     outcome == Outcome::Done && is_clean && job.failure_count() == failures
 }

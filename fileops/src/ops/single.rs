@@ -177,12 +177,10 @@ impl Place<'_> {
     }
 
     /// How the directory is recorded, which is about to change.
-    fn touched(&self, job: &Job) -> Dir {
+    fn touched(&self, job: &Job) -> Result<Dir> {
         let dir = job.journal.dir(&self.dir, &self.parent);
-        if let Ok(stat) = Stat::of(&self.dir) {
-            job.journal.did(&Step::Touched { dir: dir.clone(), modified: stat.modified });
-        }
-        dir
+        steps::touch(job, &dir, &self.dir).during(Action::Stat, || &self.parent)?;
+        Ok(dir)
     }
 }
 
@@ -200,7 +198,7 @@ impl What {
     fn make(&self, place: &Place<'_>, job: &Job) -> Result<FileType> {
         let (dir, name, action) = (&place.dir, &place.name, self.action());
         let path = || place.path;
-        let home = place.touched(job);
+        let home = place.touched(job)?;
         match self {
             What::Rename(new_name) => return rename_in(place, new_name, home, job),
             What::File => open::create(dir, name, 0o666).map(drop).during(action, path)?,
@@ -216,7 +214,8 @@ impl What {
                     .map_err(|error| error.with_target(place.path))?;
             }
         }
-        let stat = Stat::at(dir, name).during(Action::Stat, path)?;
+        // An error of the moment must not cost the record.
+        let stat = Stat::at(dir, name).or_else(|_| Stat::at(dir, name)).during(Action::Stat, path)?;
         let at = Location { dir: home, name: name.clone() };
         job.journal.did(&Step::Created { at, identity: Identity::from(&stat) });
         Ok(stat.kind())

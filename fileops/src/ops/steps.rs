@@ -6,7 +6,7 @@ use crate::sys::stat::{self, Id, Stat, Time};
 use crate::sys::{attributes, mount, name, open};
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// Opens a recorded directory, if it is still on the file system it was on.
@@ -66,11 +66,23 @@ pub(crate) fn put_back_times(job: &Job) {
     }
 }
 
+/// Records when a directory was changed last, before something changes in it. An error of the moment must not cost that: it is
+/// asked once more.
+///
+/// # Errors
+/// Where it cannot be told: an undo could not put it back.
+pub(crate) fn touch(job: &Job, dir: &Dir, file: impl AsFd) -> io::Result<()> {
+    let modified = Stat::of(&file).or_else(|_| Stat::of(&file))?.modified;
+    job.journal.did(&Step::Touched { dir: dir.clone(), modified });
+    Ok(())
+}
+
 /// Records the times that directories are left with, so that an undo can tell whether somebody else touched them since.
 pub(crate) fn leave(job: &Job) {
     for dir in job.journal.touched() {
         if let Ok(stat) = open_dir(&dir).and_then(Stat::of) {
-            job.journal.did(&Step::Left { dir, modified: stat.modified, changed: stat.changed });
+            let Stat { modified, changed, .. } = stat;
+            job.journal.did(&Step::Left { dir, modified, changed, inode: stat.id.ino });
         }
     }
 }

@@ -3,16 +3,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use fileops::OnConflict;
-use fileops_tests::alone::{journals, part, wait_for_child};
+use fileops_tests::alone::{journals, part};
+use fileops_tests::kills;
 use fileops_tests::skip::is_root;
 use fileops_tests::tree::make;
 use fileops_tests::user::variable;
-use fileops_tests::{Action, Fault, FaultFs, Op, Tree, alone, require_fuse, snapshot, test_name, user_part};
-use rustix::process::{Pid, Signal, kill_process};
+use fileops_tests::{FaultFs, Tree, alone, require_fuse, snapshot, test_name, user_part};
 
 use crate::{PATIENCE, Scene, elsewhere, same, stages, uncached};
 
@@ -29,26 +27,8 @@ macro_rules! moving_part {
 
 /// Moves in a child that is killed at the `n`-th request; `false` if it had fewer.
 fn killed_at(n: u64, test: &str, fs: &FaultFs, from: &Path, into: &Path) -> bool {
-    let child = Arc::new(AtomicI32::new(0));
-    let victim = Arc::clone(&child);
-    let kill = move || {
-        let pid = loop {
-            match Pid::from_raw(victim.load(Ordering::Acquire)) {
-                Some(pid) => break pid,
-                None => std::thread::yield_now(),
-            }
-        };
-        kill_process(pid, Signal::KILL).expect("killed");
-    };
-    let fault = fs.add(Fault::new(Op::Any, Action::call(kill)).nth(n));
     let set: [(&str, &OsStr); 2] = [("FROM", from.as_os_str()), ("INTO", into.as_os_str())];
-    let running = part(test, "move", &set).spawn().expect("runs");
-    child.store(running.id() as i32, Ordering::Release);
-    let status = wait_for_child(running, PATIENCE).expect("a killed process ends");
-    let was_killed = fs.hits(fault) > 0;
-    fs.remove(fault);
-    assert!(was_killed || status.success(), "{status}");
-    was_killed
+    kills::killed_at(n, fs, part(test, "move", &set), PATIENCE)
 }
 
 /// Which end has the requests at which the process is killed.

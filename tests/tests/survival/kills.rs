@@ -3,17 +3,15 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use fileops::OnConflict;
+use fileops_tests::kills;
 use fileops_tests::tree::make;
 use fileops_tests::user::variable;
-use fileops_tests::{Action, Fault, FaultFs, Op, Tree, require_fuse, snapshot, test_name, user_part};
-use rustix::process::{Pid, Signal, kill_process};
+use fileops_tests::{FaultFs, Tree, require_fuse, snapshot, test_name, user_part};
 
-use crate::{PATIENCE, alone, journals, part, stages, uncached, wait_for_child};
+use crate::{PATIENCE, alone, journals, part, stages, uncached};
 
 /// Copies FROM into INTO, in a process that is going to be killed.
 macro_rules! copying_part {
@@ -28,31 +26,8 @@ macro_rules! copying_part {
 
 /// Copies in a child that is killed at the `n`-th request of the destination; `false` if it had fewer.
 fn killed_at(n: u64, test: &str, from: &Path, target: &FaultFs, into: &Path) -> bool {
-    let child = Arc::new(AtomicI32::new(0));
-    let victim = Arc::clone(&child);
-    let fault = target.add(
-        Fault::new(
-            Op::Any,
-            Action::call(move || {
-                let pid = loop {
-                    match Pid::from_raw(victim.load(Ordering::Acquire)) {
-                        Some(pid) => break pid,
-                        None => std::thread::yield_now(),
-                    }
-                };
-                kill_process(pid, Signal::KILL).expect("killed");
-            }),
-        )
-        .nth(n),
-    );
     let set = [("FROM", from.as_os_str()), ("INTO", into.as_os_str())];
-    let running = part(test, "copy", &set).spawn().expect("runs");
-    child.store(running.id() as i32, Ordering::Release);
-    let status = wait_for_child(running, PATIENCE).expect("a killed process ends");
-    let was_killed = target.hits(fault) > 0;
-    target.remove(fault);
-    assert!(was_killed || status.success(), "{status}");
-    was_killed
+    kills::killed_at(n, target, part(test, "copy", &set), PATIENCE)
 }
 
 /// Kills at every `step`-th request, and lets recovery clean up after each.

@@ -3,18 +3,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use fileops::Trashed;
+use fileops_tests::kills;
 use fileops_tests::tree::make;
 use fileops_tests::user::variable;
-use fileops_tests::{Action, Fault, FaultFs, Op, require_fuse, test_name, user_part};
-use rustix::process::{Pid, Signal, kill_process};
+use fileops_tests::{FaultFs, require_fuse, test_name, user_part};
 
 use crate::faults::{ENTRIES, NAMES, where_they_are};
-use crate::{alone, complete, own_trash, part, put, wait_for_child};
+use crate::{alone, complete, own_trash, part, put};
 
 macro_rules! parts {
     () => {
@@ -34,25 +32,7 @@ macro_rules! parts {
 
 /// Runs a part in a child that is killed at the `n`-th request; `false` if it had fewer.
 fn killed_at(fs: &FaultFs, n: u64, test: &str, name: &str, dir: &Path) -> bool {
-    let child = Arc::new(AtomicI32::new(0));
-    let victim = Arc::clone(&child);
-    let kill = Action::call(move || {
-        let pid = loop {
-            match Pid::from_raw(victim.load(Ordering::Acquire)) {
-                Some(pid) => break pid,
-                None => std::thread::yield_now(),
-            }
-        };
-        kill_process(pid, Signal::KILL).expect("killed");
-    });
-    let fault = fs.add(Fault::new(Op::Any, kill).nth(n));
-    let running = part(test, name, &[("DIR", dir.as_os_str())]).spawn().expect("runs");
-    child.store(i32::try_from(running.id()).expect("a process"), Ordering::Release);
-    let status = wait_for_child(running, Duration::from_secs(30)).expect("a killed process ends");
-    let was_killed = fs.hits(fault) > 0;
-    fs.remove(fault);
-    assert!(was_killed || status.success(), "{status}");
-    was_killed
+    kills::killed_at(n, fs, part(test, name, &[("DIR", dir.as_os_str())]), Duration::from_secs(30))
 }
 
 /// Kills at every request, and looks what is left each time.

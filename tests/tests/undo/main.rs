@@ -4,7 +4,10 @@
 mod again;
 mod area;
 mod changed;
+mod histories;
+mod kills;
 mod levels;
+mod passages;
 mod random;
 mod records;
 

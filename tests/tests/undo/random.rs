@@ -51,7 +51,7 @@ impl Deed {
 
 /// What happens meanwhile.
 #[derive(Clone, Debug)]
-enum Trouble {
+pub(crate) enum Trouble {
     None,
     /// An error, at the so-manieth request of a kind; the call may have been made all the same.
     Fault {
@@ -76,7 +76,7 @@ struct Case {
     trouble: Trouble,
 }
 
-fn trouble() -> impl Strategy<Value = Trouble> {
+pub(crate) fn trouble() -> impl Strategy<Value = Trouble> {
     let ops: Vec<Op> = Op::ALL.iter().copied().filter(|op| !matches!(op, Op::Any | Op::Setattr)).collect();
     let op = prop::sample::select(ops);
     let errno = prop::sample::select(vec![libc::EIO, libc::ENOSPC, libc::EINTR, libc::EPERM, libc::EACCES]);
@@ -105,13 +105,13 @@ fn case(items: usize, seconds: Range<i64>) -> impl Strategy<Value = Case> {
 }
 
 /// Where the cases are tried.
-enum Place {
+pub(crate) enum Place {
     Real(Mount),
     Fuse(FaultFs),
 }
 
 impl Place {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Place::Real(mount) => mount.path(),
             Place::Fuse(faulty) => faulty.path(),
@@ -119,7 +119,7 @@ impl Place {
     }
 
     /// Where trees are made and looked at: not through what may fail.
-    fn backing(&self) -> &Path {
+    pub(crate) fn backing(&self) -> &Path {
         match self {
             Place::Real(mount) => mount.path(),
             Place::Fuse(faulty) => faulty.backing(),
@@ -130,9 +130,8 @@ impl Place {
         if let Place::Fuse(_) = self { FUSE_TIMES } else { ALL_TIMES }
     }
 
-    fn run(&self, dir: &Path, case: &Case) -> Report {
-        let start = || case.deed.start(dir, case.rule, case.on_cancel);
-        match (self, &case.trouble) {
+    pub(crate) fn run(&self, trouble: &Trouble, start: impl FnOnce() -> Operation) -> Report {
+        match (self, trouble) {
             (Place::Fuse(faulty), Trouble::Fault { op, nth, errno, is_lost_reply }) => {
                 let action = if *is_lost_reply { Action::LostReply(*errno) } else { Action::Errno(*errno) };
                 let fault = faulty.add(Fault::new(*op, action).nth(*nth));
@@ -193,7 +192,7 @@ fn check(place: &Place, name: &str, case: &Case, seen: &Seen) -> TestCaseResult 
     make(&backing.join("new"), &case.new);
     make(&backing.join("old"), &case.old);
     let before = snapshot(&backing);
-    let report = place.run(&dir, case);
+    let report = place.run(&case.trouble, || case.deed.start(&dir, case.rule, case.on_cancel));
     for leftover in fileops::leftovers().expect("read") {
         leftover.remove().expect("removed");
     }
@@ -230,8 +229,12 @@ fn check(place: &Place, name: &str, case: &Case, seen: &Seen) -> TestCaseResult 
     same(&before, "after the second undo")
 }
 
-/// Always the same cases, unless `FILEOPS_TEST_SEED` is a number.
-fn check_all(place: &Place, cases: u32) {
+/// Always the same cases, unless `FILEOPS_TEST_SEED` is a number. Each has a name of its own.
+pub(crate) fn run_all<C: std::fmt::Debug>(
+    cases: u32,
+    strategy: impl Strategy<Value = C>,
+    check: impl Fn(&str, &C) -> TestCaseResult,
+) {
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 150, ..Config::default() };
     let seed = std::env::var("FILEOPS_TEST_SEED").ok().and_then(|text| text.parse::<u64>().ok());
     let rng = match seed {
@@ -242,18 +245,25 @@ fn check_all(place: &Place, cases: u32) {
             TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
         }
     };
-    let (seen, number) = (Seen::default(), AtomicU32::new(0));
-    let done = TestRunner::new_with_rng(config, rng).run(&case(14, place.seconds()), |case| {
+    let number = AtomicU32::new(0);
+    let done = TestRunner::new_with_rng(config, rng).run(&strategy, |case| {
         let name = number.fetch_add(1, Relaxed).to_string();
-        let checked = check(place, &name, &case, &seen);
-        let _ = std::fs::remove_dir_all(place.backing().join(&name));
-        checked
+        check(&name, &case)
     });
     match done {
         Ok(()) => {}
-        Err(TestError::Fail(why, case)) => panic!("{why}\n{:?}\n{case:?}", case.trouble),
+        Err(TestError::Fail(why, case)) => panic!("{why}\n{case:?}"),
         Err(error) => panic!("{error}"),
     }
+}
+
+fn check_all(place: &Place, cases: u32) {
+    let seen = Seen::default();
+    run_all(cases, case(14, place.seconds()), |name, case| {
+        let checked = check(place, name, case, &seen);
+        let _ = std::fs::remove_dir_all(place.backing().join(name));
+        checked
+    });
     let [undoable, failed, cancelled, unkept] = seen.0.map(AtomicU32::into_inner);
     println!(
         "seen: {cases} cases, {undoable} undone, {failed} with failures, {cancelled} cancelled, {unkept} not kept"

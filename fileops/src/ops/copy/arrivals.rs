@@ -12,6 +12,7 @@ use crate::control::lock;
 use crate::engine::{End, Node, Stop, Visit, Worker};
 use crate::error::{Action, During, Error, Refusal};
 use crate::journal::{Identity, Location, Pending, Step};
+use crate::operation::Job;
 use crate::progress::add;
 use crate::sys::data;
 use crate::sys::open::{self, Follow};
@@ -309,7 +310,10 @@ impl Copying {
                     carried = self.record(worker, &dir, &source_name, (&target, &stage), name);
                 }
                 let landed = self.land_file(worker, &dir, &source_name, (draft, is_durable), spot, &stat);
-                landed.map(|name| (name, Going::File(Box::new(read)), true))
+                landed.map(|name| {
+                    self.passed(worker, &dir, &read, &name);
+                    (name, Going::File(Box::new(read)), true)
+                })
             }
             Copy::Tree { tree, staged, goes } => {
                 if !is_synced {
@@ -322,6 +326,7 @@ impl Copying {
                 self.publish_dir(worker, &tree, &staged).map(|()| {
                     self.tree_done(worker, &tree);
                     let side = tree.side(End::Target).expect("a copy has a target");
+                    self.passed(worker, &dir, tree.stat(), side.name());
                     (side.name().to_owned(), Going::Tree(tree.stat().id), goes)
                 })
             }
@@ -374,6 +379,7 @@ impl Copying {
 
     /// The names are made durable, and then the sources go.
     fn let_go(&self, worker: &mut Worker<Self>, moving: &Moving, landed: Vec<Landed>) {
+        worker.job().journal.passed_all();
         let mut synced: HashMap<*const OwnedFd, Result<(), i32>> = HashMap::new();
         let mut going = Vec::with_capacity(landed.len());
         for Landed { dir, target, source_name, name, gone, goes, carried } in landed {
@@ -407,11 +413,42 @@ impl Copying {
     ) -> Option<Pending> {
         let journal = &worker.job().journal;
         let stat = Stat::at(target, now).ok().filter(|_| journal.keeps_steps())?;
+        // Recovery lets go what was read, and nothing else.
+        journal.passed_all();
         let source = worker.descriptor(dir, End::Source).ok()?;
         let from = Location { dir: self.ledger.touches_source(dir, &source).clone(), name: source_name.to_owned() };
         let to = Location { dir: self.ledger.touches(dir, target).clone(), name: name.to_owned() };
         let identity = Identity { changed: Time::default(), ..Identity::from(&stat) };
         Some(journal.intend(&Step::Carried { from, to, identity }))
+    }
+}
+
+impl Copying {
+    /// Records what a source is from now on, as it is under this name, for the operations that know it as it was.
+    pub(super) fn passed(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, source: &Stat, name: &CStr) {
+        if self.moving.is_none() || !worker.job().journal.keeps_steps() {
+            return;
+        }
+        let ends =
+            worker.descriptor(dir, End::Source).and_then(|from| Ok((from, worker.descriptor(dir, End::Target)?)));
+        if let Ok((from, to)) = ends {
+            self.record_passage(worker.job(), dir, (&from, source), (&to, Stat::at(&*to, name)));
+        }
+    }
+
+    /// The same, with a directory on each of both file systems.
+    pub(super) fn record_passage(
+        &self,
+        job: &Job,
+        dir: &Arc<Node<Place>>,
+        (from, source): (&OwnedFd, &Stat),
+        (to, target): (&OwnedFd, io::Result<Stat>),
+    ) {
+        let journal = &job.journal;
+        let (Ok(target), true) = (target, self.moving.is_some() && journal.keeps_steps()) else { return };
+        let from = journal.file_system(source.id.dev, from, || dir.path(End::Source));
+        let to = journal.file_system(target.id.dev, to, || dir.path(End::Target));
+        journal.passed((&from, source), (&to, &target));
     }
 }
 

@@ -422,7 +422,10 @@ impl Copying {
         let mut stat = *dir.stat();
         stat.mode = stat.mode & !0o7777 | mode;
         let route = Arc::clone(dir.data.route());
-        self.keep_all(worker, &route, (Target::File(&source), Target::File(&target)), &stat, made, &path)
+        self.keep_all(worker, &route, (Target::File(&source), Target::File(&target)), &stat, made, &path)?;
+        // As it stays, unless it is the top of a stage, which gets its name.
+        self.record_passage(worker.job(), dir, (&source, dir.stat()), (&target, Stat::of(&*target)));
+        Ok(())
     }
 }
 

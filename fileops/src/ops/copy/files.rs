@@ -365,6 +365,7 @@ impl Copying {
         }
         let Spot::Replace(name, old) = spot else {
             let name = self.publish(worker, dir, source_name, &spot, &mut draft, None)?;
+            self.passed(worker, dir, stat, &name);
             self.created(worker, dir, &name, stat);
             return self.done(worker, dir, &name, stat);
         };
@@ -493,7 +494,7 @@ impl Copying {
             _ => add(&counters.specials, 1),
         }
         if stat.links > 1 {
-            let first = First { dir: Arc::clone(dir), name: name.to_owned() };
+            let first = First::Here(Arc::clone(dir), name.to_owned());
             for waiting in self.links.copied(stat, dir, name) {
                 let linked =
                     self.persist(worker, &waiting.dir, |worker| self.link_waiting(worker, &waiting, &first, stat));

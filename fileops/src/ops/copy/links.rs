@@ -30,13 +30,21 @@ pub(super) struct Waiting {
 
 /// Where the first copy of a file is.
 #[derive(Clone)]
-pub(super) struct First {
-    pub(super) dir: Arc<Node<Place>>,
-    /// At the target.
-    pub(super) name: CString,
+pub(super) enum First {
+    /// In a directory of this operation, under this name at the target.
+    Here(Arc<Node<Place>>, CString),
+    /// It was moved before this.
+    Before(Arc<OwnedFd>, CString),
 }
 
-enum Group {
+impl First {
+    fn name(&self) -> &CStr {
+        let (First::Here(_, name) | First::Before(_, name)) = self;
+        name
+    }
+}
+
+pub(super) enum Group {
     /// Somebody copies it; these come next.
     Busy(Vec<Waiting>),
     /// It was copied, and so many names may still come.
@@ -93,7 +101,7 @@ impl Links {
     /// The first copy is there. Gives the names that waited for it; each holds its directory open until it is ended.
     pub(super) fn copied(&self, stat: &Stat, dir: &Arc<Node<Place>>, name: &CStr) -> Vec<Waiting> {
         let mut groups = lock(&self.groups);
-        let first = First { dir: Arc::clone(dir), name: name.to_owned() };
+        let first = First::Here(Arc::clone(dir), name.to_owned());
         let Some(Group::Busy(waiting)) = groups.remove(&stat.id) else { return Vec::new() };
         // Names outside the copied set are counted too, and keep the group until the end; that is only memory.
         let left = stat.links.saturating_sub(1 + waiting.len() as u64);
@@ -101,6 +109,10 @@ impl Links {
             groups.insert(stat.id, Group::Ready(first, left));
         }
         waiting
+    }
+
+    pub(super) fn take_all(&self) -> HashMap<Id, Group> {
+        std::mem::take(&mut *lock(&self.groups))
     }
 
     /// The number is another file's now.
@@ -130,9 +142,15 @@ impl Copying {
             Member::Known => stat.links = stat.links.max(2),
             Member::Other => self.links.forget(stat.id),
         }
+        if self.together.knows(stat) {
+            stat.links = stat.links.max(2);
+        }
     }
 
     pub(super) fn claim(&self, entry: &Entry<'_, Self>, stat: &Stat) -> Claim {
+        if let Some((dir, name)) = self.together.name_of(stat) {
+            return Claim::Link(First::Before(Arc::new(dir), name));
+        }
         self.links.claim(stat, || Waiting {
             dir: Arc::clone(entry.dir),
             name: entry.name.to_owned(),
@@ -167,20 +185,23 @@ impl Copying {
     ) -> Option<Visit> {
         let dir = entry.dir;
         let linked = (|| {
-            let from = worker.descriptor(&first.dir, End::Target)?;
+            let (from, is_in_one_stage) = match first {
+                First::Here(at, _) => (worker.descriptor(at, End::Target)?, are_in_one_stage(dir, at)),
+                First::Before(file, _) => (Arc::clone(file), false),
+            };
             let to = worker.descriptor(dir, End::Target)?;
-            if !are_in_one_stage(dir, &first.dir) {
+            if !is_in_one_stage {
                 // The first may be in a tree that has its name.
                 self.ledger.works_late.store(true, Relaxed);
             }
-            if self.is_linked(dir, (&*from, &first.name), (&*to, spot.name())) {
+            if self.is_linked(dir, (&*from, first.name()), (&*to, spot.name())) {
                 return Ok(None);
             }
             self.clear_way(entry, &to, spot.name(), stat.id).map_err(|stop| match stop {
                 Stop::Failed(error) => error.source,
                 _ => io::ErrorKind::Interrupted.into(),
             })?;
-            let make = |to: &OwnedFd, name: &CStr| name::link(&*from, &first.name, to, name);
+            let make = |to: &OwnedFd, name: &CStr| name::link(&*from, first.name(), to, name);
             let made = Draft::named(&self.ledger, dir, to, spot, make, Action::Link);
             made.map(Some).map_err(|error| error.source)
         })();

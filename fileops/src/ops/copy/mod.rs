@@ -24,6 +24,7 @@ mod route;
 mod scan;
 mod settling;
 mod spot;
+mod together;
 mod verify;
 mod visitor;
 
@@ -32,6 +33,7 @@ pub(super) use options::{Copies, Destination, Options};
 pub use options::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as, duplicate};
 pub use resume::Resume;
 pub use settling::Durability;
+pub(super) use together::Together;
 pub use verify::Verify;
 
 use super::{source, undo};
@@ -70,6 +72,7 @@ struct Copying {
     target: Arc<OnceLock<Arc<TargetDir>>>,
     routes: Routes,
     links: LinkGroups,
+    together: Arc<Together>,
     ledger: Arc<Ledger>,
     /// Directories that exist at the target and are merged with at the top: never to be walked as a source.
     merged: Mutex<Vec<Id>>,
@@ -120,7 +123,7 @@ pub(super) fn run(
         job.journal.keep_no_steps();
     }
     job.journal.asked(&asked::words(&sources, &destination, &options));
-    let (outcome, is_clean) = transfer(sources, destination, options, job, pool);
+    let (outcome, is_clean) = transfer(sources, destination, options, &Arc::default(), job, pool);
     undo::finish(job, pool, is_clean, outcome == Outcome::Cancelled);
     if let Some(error) = job.journal.take_error() {
         job.note(NoteKind::NotJournalled, Some(&error), PathBuf::new);
@@ -134,18 +137,23 @@ pub(super) fn transfer(
     sources: Vec<PathBuf>,
     destination: Destination,
     options: Options,
+    together: &Arc<Together>,
     job: &Arc<Job>,
     pool: &Pool,
 ) -> (Outcome, bool) {
     let options = Options { workers: workers_for(&sources, &destination, options.workers), ..options };
     let follow = if options.links == Links::Follow { Follow::Yes } else { Follow::No };
     let places = options.syncs_names.then(|| ending::places(&sources, &destination));
-    let copying = Copying::new(sources.clone(), destination, options, job);
+    let copying =
+        Copying { together: Arc::clone(together), ..Copying::new(sources.clone(), destination, options, job) };
     let needs_no_room = copying.moving.as_ref().map(|moving| Arc::clone(&moving.has_renamed));
     let scan = Scan::start((sources, follow), &copying.target, needs_no_room, job, pool);
     let (engine, is_over) = engine::run(copying, job, pool, options.workers);
     scan.stop(job);
     let is_settled = ending::settle(&engine, job, pool);
+    if options.moves.is_some() && !job.control.is_cancelled() {
+        engine.visitor.tell_together(&engine, job);
+    }
     places.into_iter().flatten().for_each(|place| ending::sync_place(&place, job));
     job.is_finishing.store(true, Relaxed);
     let outcome = if job.control.is_cancelled() { Outcome::Cancelled } else { Outcome::Done };
@@ -198,6 +206,7 @@ impl Copying {
                     || options.on_conflict == OnConflict::Ask
                     || options.on_error == OnError::Ask,
             ),
+            together: Arc::default(),
             ledger: Arc::new(Ledger::new(job)),
             merged: Mutex::default(),
             placed: Mutex::default(),

@@ -302,9 +302,7 @@ impl Ledger {
 
     fn touched(&self, dir: &OwnedFd, path: &Path) -> journal::Dir {
         let home = self.job.journal.dir(dir, path);
-        if let Ok(stat) = Stat::of(dir) {
-            self.job.journal.did(&Step::Touched { dir: home.clone(), modified: stat.modified });
-        }
+        let _ = steps::touch(&self.job, &home, dir);
         home
     }
 

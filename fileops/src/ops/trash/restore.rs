@@ -353,9 +353,7 @@ impl Way {
 /// Records when the first directory in which something is made was changed last, so that an undo leaves it so.
 fn touch(dir: &OwnedFd, path: &Path, made: &[Made], job: &Job) {
     if made.is_empty() {
-        if let Ok(stat) = Stat::of(dir) {
-            job.journal.did(&Step::Touched { dir: job.journal.dir(dir, path), modified: stat.modified });
-        }
+        let _ = steps::touch(job, &job.journal.dir(dir, path), dir);
     }
 }
 

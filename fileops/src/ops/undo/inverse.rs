@@ -6,9 +6,10 @@ use super::unchanged::{self, Since};
 use crate::conflict::OnConflict;
 use crate::engine::{Stop, Visit};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{Dir, Identity, Location, Pending, Step, Written};
+use crate::journal::{Dir, Identity, Location, Pending, Step, Written, has_lasting_inodes};
 use crate::operation::Job;
 use crate::ops::coming::{Coming, Ruling};
+use crate::ops::copy::Together;
 use crate::ops::turns::Answer;
 use crate::ops::{relocate, remove, steps};
 use crate::pool::Pool;
@@ -57,8 +58,8 @@ pub(super) struct Inverse<'a> {
     touched: HashMap<Arc<Path>, Time>,
     /// Trees that have their names again.
     trees: Vec<(Location, Id)>,
-    /// Where files with several names went when the first of them was moved back across.
-    names: HashMap<Id, Location>,
+    /// Where files with several names went when some of them were moved back across.
+    together: Arc<Together>,
     rules: Rules,
     /// What was answered about the step that is inverted, and what was seen when it was asked.
     answer: Option<(Resolution, Option<Stat>)>,
@@ -76,11 +77,25 @@ impl<'a> Inverse<'a> {
         });
         let end = journal.ended.map_or(journal.written, |(_, end)| end);
         let otherwise = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
-        let (dirs, touched, trees, names) = Default::default();
+        let (dirs, touched, trees, together) = Default::default();
         let known = Arc::new(Known::since(end, journal));
         let (answer, let_go, was_changed) = Default::default();
         let sealed = sealed.collect();
-        Inverse { job, pool, sealed, otherwise, known, dirs, touched, trees, names, rules, answer, let_go, was_changed }
+        Inverse {
+            job,
+            pool,
+            sealed,
+            otherwise,
+            known,
+            dirs,
+            touched,
+            trees,
+            together,
+            rules,
+            answer,
+            let_go,
+            was_changed,
+        }
     }
 
     pub(super) fn of(&mut self, step: &Step, answer: Answer<'_>) -> Visit<Inverted> {
@@ -183,7 +198,7 @@ impl<'a> Inverse<'a> {
             }
             return Ok(stat.allocated);
         }
-        if !identity.is_same(stat, &at.dir.file_system) {
+        if !self.known.is_same(identity, stat, at) {
             self.anyway(at.path())?;
         } else if identity.modified != stat.modified {
             // An empty one has nothing to lose: what was in it may just have gone home.
@@ -213,9 +228,19 @@ impl<'a> Inverse<'a> {
     /// Whether nothing was done to a file since it got its name, as far as is known when that was.
     fn is_as_sealed(&self, at: &Location, identity: &Identity, stat: &Stat) -> bool {
         let changed = self.sealed.get(at).copied().unwrap_or(identity.changed);
-        let is_unchanged = |changed| Identity { changed, ..*identity }.is_unchanged(stat, &at.dir.file_system);
-        is_unchanged(changed)
-            || (is_unchanged(stat.changed) && self.known.is(|| at.path(), stat.changed, |before| before == changed))
+        if (Identity { changed, ..*identity }).is_unchanged(stat, &at.dir.file_system) {
+            return true;
+        }
+        // Its contents, as far as size and time tell; the inode is looked at with its passages.
+        let has_contents = Identity { inode: stat.id.ino, ..*identity }.is_unwritten(stat, &at.dir.file_system);
+        let file_system = &*at.dir.file_system;
+        let inode = has_lasting_inodes(file_system).then_some(identity.inode);
+        let is_told = changed != Time::default();
+        has_contents
+            && match is_told {
+                true => self.known.is((|| at.path(), file_system), stat, inode, |before| before == changed),
+                false => self.known.is_same(identity, stat, at),
+            }
     }
 
     /// It comes back, to where it was.
@@ -335,7 +360,7 @@ impl<'a> Inverse<'a> {
             return Ok(Inverted::Yes);
         }
         let stat = Stat::at(&*away, &to.name).during(Action::Stat, || to.path())?;
-        if !identity.is_same(&stat, &to.dir.file_system) {
+        if !self.known.is_same(identity, &stat, to) {
             // Many programs write a file anew when they change it: then that goes home.
             self.anyway(to.path())?;
         }
@@ -383,14 +408,11 @@ impl<'a> Inverse<'a> {
             }
             stat => stat.during(Action::Stat, || to.path())?,
         };
-        if !identity.is_same(&stat, &to.dir.file_system) {
+        if !self.known.is_same(identity, &stat, to) {
             self.anyway(to.path())?;
         }
         self.touches(from, &home)?;
         self.touches(to, &away)?;
-        if let Some(first) = self.names.get(&stat.id).cloned() {
-            return Ok(self.carried_name(from, &home, to, &away, &first)?);
-        }
         // The source, or some of it, did not go: what there is at both ends is put away at the target.
         let has_source = Stat::at(&*home, &from.name).is_ok();
         if has_source && !stat.is_dir() {
@@ -400,33 +422,13 @@ impl<'a> Inverse<'a> {
             return Ok(self.put_away(&away, to, Identity::from(&stat), stat.id)?);
         }
         let rule = if has_source { OnConflict::Skip } else { OnConflict::Fail };
-        if !relocate::within(to.path(), from.path(), rule, self.job, self.pool) {
+        if !relocate::within((to.path(), from.path()), rule, &self.together, self.job, self.pool) {
             return Err(Error::new(Action::Undo, from.path(), Refusal::InPart).into());
         }
         if has_source && Stat::at(&*away, &to.name).is_ok_and(|left| left.id == stat.id) {
             return Ok(self.put_away(&away, to, Identity::from(&stat), stat.id)?);
         }
-        if stat.links > 1 && !stat.is_dir() {
-            self.names.insert(stat.id, from.clone());
-        }
         Ok(())
-    }
-
-    /// Another name of a file that was moved back before.
-    fn carried_name(
-        &mut self,
-        from: &Location,
-        home: &OwnedFd,
-        to: &Location,
-        away: &OwnedFd,
-        first: &Location,
-    ) -> Result<()> {
-        let beside = self.open(first)?;
-        let stat = Stat::at(&*beside, &first.name).during(Action::Stat, || first.path())?;
-        let step = Step::Carried { from: to.clone(), to: from.clone(), identity: Identity::from(&stat) };
-        let pending = self.intend(&step)?;
-        let linked = name::link(&*beside, &first.name, home, &from.name).and_then(|()| name::unlink(away, &to.name));
-        steps::settle(self.job, pending, linked).during(Action::Link, || from.path())
     }
 
     /// Whether an undo that was interrupted brought something back, and did not come to say so.
@@ -434,7 +436,13 @@ impl<'a> Inverse<'a> {
         let is_there = |dir: &OwnedFd, at: &Location| {
             Stat::at(dir, &at.name).is_ok_and(|stat| identity.is_unwritten(&stat, &at.dir.file_system))
         };
-        is_there(dir, at) && self.dir(&away.dir).is_ok_and(|dir| !is_there(&dir, away))
+        if !is_there(dir, at) {
+            return false;
+        }
+        let known = Arc::clone(&self.known);
+        // Where it was until now: the number of what came back from elsewhere may have gone to something else.
+        let is_away = |dir: &OwnedFd| Stat::at(dir, &away.name).is_ok_and(|stat| known.is_same(identity, &stat, away));
+        self.dir(&away.dir).is_ok_and(|dir| !is_away(&dir))
     }
 
     /// What is in the kept area must be what was put there.

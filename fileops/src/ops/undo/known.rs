@@ -1,8 +1,9 @@
 //! What undos of later operations did to things since: a file that came back, or a directory in which something came back,
 //! has a new change time, and is all the same what it was when it was taken away. For a redo, what redos of earlier ones did.
 
-use crate::journal::{self, Step, Written};
-use crate::sys::stat::Time;
+use super::passage::Passages;
+use crate::journal::{self, Identity, Location, Step, Written};
+use crate::sys::stat::{Stat, Time};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -16,18 +17,56 @@ pub(super) struct Known {
     verb: &'static str,
     /// Read when it is asked for the first time.
     all: OnceLock<All>,
+    /// The same.
+    passages: OnceLock<Passages>,
 }
 
 impl Known {
     /// For what is to be undone, or redone if it is an undo itself; `since` is when that ended.
     pub(super) fn since(since: Duration, undone: &Written) -> Known {
         let verb = if undone.verb == "undo" { "redo" } else { "undo" };
-        Known { since, verb, all: OnceLock::new() }
+        Known { since, verb, all: OnceLock::new(), passages: OnceLock::new() }
     }
 
-    /// Whether those that stand left something with this change time, and `was_right` is true of the one it had before.
-    pub(super) fn is(&self, path: impl FnOnce() -> PathBuf, changed: Time, was_right: impl Fn(Time) -> bool) -> bool {
+    /// Whether `was_right` is true of the change time that something had before those that stand left it as it is, or before
+    /// it went to another file system and came back. `inode` is the one it had then, where that is asked.
+    pub(super) fn is(
+        &self,
+        (path, file_system): (impl Fn() -> PathBuf, &str),
+        stat: &Stat,
+        inode: Option<u64>,
+        was_right: impl Fn(Time) -> bool,
+    ) -> bool {
+        let is_here = inode.is_none_or(|inode| inode == stat.id.ino || self.was_inode(inode, stat, file_system));
+        if is_here && self.led_to(&path, stat.changed, &was_right) {
+            return true;
+        }
+        let was_so = |changed: Option<Time>| {
+            changed.is_none_or(|changed| was_right(changed) || self.led_to(&path, changed, &was_right))
+        };
+        self.passages().is(stat, file_system, inode, was_so)
+    }
+
+    /// Whether this is the file, whatever was done to it, and wherever it was since.
+    pub(super) fn is_same(&self, identity: &Identity, stat: &Stat, at: &Location) -> bool {
+        let file_system = &*at.dir.file_system;
+        identity.is_same(stat, file_system) || self.passages().is_same(identity, stat, file_system)
+    }
+
+    fn was_inode(&self, inode: u64, stat: &Stat, file_system: &str) -> bool {
+        let identity = Identity { inode, ..Identity::from(stat) };
+        self.passages().is_same(&identity, stat, file_system)
+    }
+
+    fn passages(&self) -> &Passages {
+        self.passages.get_or_init(Passages::read)
+    }
+
+    fn led_to(&self, path: impl Fn() -> PathBuf, changed: Time, was_right: impl Fn(Time) -> bool) -> bool {
         let all = self.all.get_or_init(|| self.read());
+        if all.is_empty() {
+            return false;
+        }
         let mut at = (path(), changed);
         for _ in 0..all.len() {
             match all.get(&at) {
@@ -67,7 +106,7 @@ impl Known {
 }
 
 /// What an operation took away, and the change time it had, as far as that is told.
-fn taken(by: &Written) -> HashMap<PathBuf, Time> {
+pub(super) fn taken(by: &Written) -> HashMap<PathBuf, Time> {
     let taken = by.steps.iter().filter_map(|begun| match &begun.step {
         Step::Replaced { at, old: it, .. }
         | Step::Removed { at, identity: it, .. }

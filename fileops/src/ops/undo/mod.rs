@@ -2,8 +2,10 @@
 //! own, so that undoing an undo is the redo.
 
 mod history;
+mod interrupted;
 mod inverse;
 mod known;
+mod passage;
 mod settle;
 mod trim;
 mod unchanged;
@@ -14,21 +16,22 @@ pub(crate) use settle::settle;
 use crate::conflict::OnConflict;
 use crate::engine::{Stop, Visit, Workers};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{self, Begun, Held, Step, Written};
+use crate::journal::{self, Begun, Held, Step};
 use crate::operation::{Job, Operation, Running};
+use crate::ops::steps;
 use crate::ops::terms::{Terms, setters};
 use crate::ops::turns::{self, Answer, Turns};
-use crate::ops::{recover, steps};
 use crate::pool::Pool;
 use crate::progress::{Counters, add};
 use crate::question::OnChanged;
 use crate::report::{NoteKind, Outcome, Report};
 use crate::schedule::Uses;
 use crate::sys::stat::{Stat, Time};
+use interrupted::{remove_stages, take_over, undoing};
 use inverse::{Inverse, Inverted, Rules};
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use trim::trim;
@@ -135,37 +138,44 @@ struct Asked {
 }
 
 fn run(id: &str, asked: Asked, job: &Arc<Job>, pool: &Pool) -> Result<()> {
-    end_undos(id).during(Action::Journal, PathBuf::new)?;
+    interrupted::end(id, job, pool)?;
     if !asked.is_redo {
         let held = hold(id, Action::Undo)?;
+        let verb = held.journal.original.clone().unwrap_or_else(|| held.journal.verb.clone());
+        // An undo that was not whole is a part of this one.
+        take_over(undoing(id, "undo")?, id, &verb, job)?;
         return invert(held, asked, job, pool).map(drop);
     }
-    let mut held = undo_of(id)?.ok_or_else(|| unknown(Action::Redo, id))?;
-    // An undo that was not whole was followed by others.
-    while invert(held, asked, job, pool)? {
-        match undo_of(id)? {
-            Some(next) => held = next,
-            None => return forget_undone(id).during(Action::Journal, PathBuf::new),
-        }
+    let held = undo_of(id, job, pool)?.ok_or_else(|| unknown(Action::Redo, id))?;
+    let verb = held.journal.original.clone().unwrap_or_else(|| held.journal.verb.clone());
+    let parts = undoing(&held.journal.id, "redo")?;
+    // What was not undone is a part of what is done again.
+    let mut original = original(id)?;
+    if let Some(original) = &mut original {
+        interrupted::share(original, job)?;
+    }
+    take_over(parts, &held.journal.id, &verb, job)?;
+    if let Some(original) = &mut original {
+        interrupted::give(original).during(Action::Journal, PathBuf::new)?;
+    }
+    if invert(held, asked, job, pool)? {
+        // The redo has a journal of its own.
+        original.map_or(Ok(()), |original| original.forget_but_passages()).during(Action::Journal, PathBuf::new)?;
     }
     Ok(())
 }
 
+/// The journal of what was undone, if it is still there.
+fn original(id: &str) -> Result<Option<Held>> {
+    let Some(path) = journal::find(id).during(Action::Journal, PathBuf::new)? else { return Ok(None) };
+    journal::hold(&path).during(Action::Journal, || &path)
+}
+
 /// Inverts what is left of one operation; gives whether that is now nothing.
 fn invert(mut held: Held, asked: Asked, job: &Arc<Job>, pool: &Pool) -> Result<bool> {
-    let told = |path: &Path| Error::new(Action::Undo, path, std::io::ErrorKind::InvalidData);
     settle(&mut held).during(Action::Journal, PathBuf::new)?;
     if held.journal.ended.is_none() {
-        recover::remove_stages(&held.journal, pool).map_err(|mut errors| {
-            let last = errors.pop().unwrap_or_else(|| told(&held.journal.path));
-            errors.into_iter().for_each(|error| job.fail(error));
-            last
-        })?;
-    }
-    let verb = held.journal.original.clone().unwrap_or_else(|| held.journal.verb.clone());
-    job.journal.undoes(&held.journal.id, &verb);
-    if let Some(error) = job.journal.error() {
-        return Err(error).during(Action::Journal, || &held.journal.path);
+        remove_stages(&held, job, pool)?;
     }
     let mut left: Vec<_> =
         held.journal.steps.iter().filter(|begun| begun.step.is_change() && !begun.is_inverted).cloned().collect();
@@ -258,34 +268,22 @@ fn unknown(action: Action, id: &str) -> Error {
     Error::new(action, id, io::Error::from_raw_os_error(libc::ENOENT))
 }
 
-/// The journal of the newest undo of an operation that was not redone.
-fn undo_of(id: &str) -> Result<Option<Held>> {
+/// The journal of the newest undo of an operation that was not redone, or not to the end. An undo that is not whole is taken
+/// over by the next; were there several, older programs left them.
+fn undo_of(id: &str, job: &Arc<Job>, pool: &Pool) -> Result<Option<Held>> {
     let past = journal::history().during(Action::Journal, PathBuf::new)?;
-    let is_it = |past: &Written| past.verb == "undo" && past.undoes.as_deref() == Some(id) && past.has_changes();
-    past.into_iter().rev().find(is_it).map(|undo| hold(&undo.id, Action::Redo)).transpose()
-}
-
-/// Undos of an operation that were interrupted are over.
-fn end_undos(id: &str) -> io::Result<()> {
-    for mut held in journal::interrupted()?.into_iter().filter(|held| held.journal.undoes.as_deref() == Some(id)) {
-        settle(&mut held)?;
-        if held.journal.has_changes() { held.archive()? } else { held.forget()? }
+    for undo in past.into_iter().rev().filter(|past| past.verb == "undo" && past.undoes.as_deref() == Some(id)) {
+        interrupted::end(&undo.id, job, pool)?;
+        if undo.has_changes() || !undoing(&undo.id, "redo")?.is_empty() {
+            return hold(&undo.id, Action::Redo).map(Some);
+        }
     }
-    Ok(())
-}
-
-/// The journal of what was undone has nothing left to say once that was redone: the redo has its own.
-fn forget_undone(id: &str) -> io::Result<()> {
-    let Some(path) = journal::find(id)? else { return Ok(()) };
-    match journal::hold(&path)?.filter(|held| !held.journal.has_changes()) {
-        Some(held) => held.forget(),
-        None => Ok(()),
-    }
+    Ok(None)
 }
 
 fn settle_history(held: &Held, is_redo: bool) -> io::Result<()> {
     match held.journal.ended {
-        _ if is_redo => held.forget(),
+        _ if is_redo => held.forget_but_passages(),
         None if held.journal.steps.is_empty() => held.forget(),
         None => held.archive(),
         Some(_) => Ok(()),

@@ -1,10 +1,10 @@
 //! Steps of which a kill left the intention only: what is where tells whether they were made. What is not where it belongs
 //! is put there.
 
-use crate::journal::{Held, Identity, Location, Recorded, Step, Written};
+use crate::journal::{Held, Identity, Location, Recorded, Step, Written, has_lasting_inodes};
 use crate::ops::steps;
-use crate::sys::name;
-use crate::sys::stat::Stat;
+use crate::sys::stat::{Stat, Time};
+use crate::sys::{list, name};
 use std::ffi::CString;
 use std::io;
 
@@ -37,16 +37,48 @@ pub(crate) fn settle(held: &mut Held) -> io::Result<()> {
 
 fn was_made(step: &Step, journal: &Written) -> io::Result<bool> {
     match step {
-        Step::Created { at, identity } => is_at(at, identity),
+        Step::Created { at, identity } => {
+            clear_way(at, identity)?;
+            is_at(at, identity)
+        }
         Step::Removed { at, kept, identity } => {
+            clear_way(kept, identity)?;
+            drop_second(at, kept, identity)?;
             Ok(is_at(kept, identity)? || was_exchanged(at, kept, identity, journal)?)
         }
-        Step::Moved { from, to, identity } => Ok(is_at(to, identity)? && !is_at(from, identity)?),
+        Step::Moved { from, to, identity } => {
+            clear_way(to, identity)?;
+            drop_second(from, to, identity)?;
+            Ok(is_at(to, identity)? && !is_at(from, identity)?)
+        }
         // Whether the source went or not: the copy has its name.
         Step::Carried { to, identity, .. } => is_at(to, identity),
         Step::Replaced { at, new, kept, old } => replaced(at, new, kept, old, &journal.stages),
         Step::Sealed { .. } | Step::Touched { .. } | Step::Left { .. } => Ok(true),
     }
+}
+
+/// Where a file system cannot rename to free names only, an empty directory is made for one and renamed over: what a kill in
+/// between left goes.
+fn clear_way(at: &Location, identity: &Identity) -> io::Result<()> {
+    const DIRECTORY: u32 = 0o040_000;
+    if has_lasting_inodes(&at.dir.file_system) || identity.mode & 0o170_000 != DIRECTORY {
+        return Ok(());
+    }
+    let Some(found) = look(at)?.filter(|found| found.is_dir() && found.id.ino != identity.inode) else { return Ok(()) };
+    let dir = steps::open_dir(&at.dir)?;
+    let is_made_for_it = found.permissions() == 0o700 && list::is_empty(&dir, &at.name);
+    if is_made_for_it { name::rmdir(&dir, &at.name) } else { Ok(()) }
+}
+
+/// Elsewhere a file gets a second name first, and then loses its old one: a kill in between left both.
+fn drop_second(from: &Location, to: &Location, identity: &Identity) -> io::Result<()> {
+    let (Some(old), Some(new)) = (look(from)?, look(to)?) else { return Ok(()) };
+    let is_second = old.id == new.id && !old.is_dir() && identity.changed != Time::default();
+    if is_second && identity.is_same(&new, &to.dir.file_system) {
+        name::unlink(&steps::open_dir(&to.dir)?, &to.name)?;
+    }
+    Ok(())
 }
 
 /// What was moved to the name of an old file was exchanged with it, and the old one has the source's name since.

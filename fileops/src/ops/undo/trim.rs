@@ -34,6 +34,7 @@ pub(crate) fn trim(job: &Job, pool: &Pool) {
     }
     let Ok(history) = journal::history() else { return };
     let left = drop_old(&history, pool);
+    journal::forget_passages(AGE);
     for (area, file) in job.kept.areas() {
         if let Ok(free) = mount::free_bytes(&file) {
             drop_much(&left, &area, free, job, pool);

@@ -68,7 +68,7 @@ impl Check {
         };
         if !is_right(stat.changed) {
             let path = path();
-            if !self.since.known.is(|| path.clone(), stat.changed, is_right) {
+            if !self.since.known.is((|| path.clone(), &self.at.dir.file_system), stat, None, is_right) {
                 return Err(changed(path).into());
             }
         }
