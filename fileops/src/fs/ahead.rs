@@ -8,6 +8,15 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+/// A call in the lane of a path, which a worker makes.
+pub(super) fn call_at<T: Send + 'static>(
+    action: Action,
+    path: &Path,
+    run: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Call<T> {
+    Call::new(Subject::new(action, path), move |_| run())
+}
+
 /// Who makes the calls of a stream or a batch, and when.
 #[derive(Clone, Default)]
 pub(super) struct Asking {
@@ -23,7 +32,7 @@ impl Asking {
         path: &Path,
         run: impl FnOnce() -> Outcome<T> + Send + 'static,
     ) -> Ahead<T> {
-        let call = Call::new(Subject::new(action, path), move |_| run()).priority(self.priority);
+        let call = call_at(action, path, run).priority(self.priority);
         Ahead::begin(match &self.pool {
             Some(pool) => call.on(pool),
             None => call,

@@ -26,7 +26,14 @@ pub struct Call<T> {
     state: State<T>,
     pool: Option<Pool>,
     priority: Priority,
+    /// What learns by being dropped that nobody waits any more.
+    held: Option<Box<dyn Held>>,
 }
+
+/// Anything that can go along with a call.
+trait Held: Send {}
+
+impl<T: Send> Held for T {}
 
 enum State<T> {
     Fresh(Box<dyn Work<T>>),
@@ -51,7 +58,13 @@ impl<T: Send + 'static> Call<T> {
     }
 
     fn of(work: impl Work<T> + 'static) -> Call<T> {
-        Call { state: State::Fresh(Box::new(work)), pool: None, priority: Priority::Normal }
+        Call { state: State::Fresh(Box::new(work)), pool: None, priority: Priority::Normal, held: None }
+    }
+
+    /// Has something dropped together with the call, so that it can tell who makes the call that nobody waits any more.
+    pub(super) fn holding(mut self, held: impl Send + 'static) -> Call<T> {
+        self.held = Some(Box::new(held));
+        self
     }
 
     /// Which calls that wait in the same lane this one overtakes. [`Priority::Normal`] by default.

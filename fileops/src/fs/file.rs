@@ -5,7 +5,7 @@ use super::stream::Streaming;
 use crate::error::Action;
 use crate::sys::cached::{self, Cached};
 use crate::sys::stat::HERE;
-use crate::sys::{data, open};
+use crate::sys::{data, name, open};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -41,11 +41,6 @@ impl File {
             },
             |subject| Ok(File::new(open::plain(HERE, subject.name()?)?, subject)),
         )
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(file: std::fs::File, path: &Path) -> File {
-        File::new(file.into(), &Subject::new(Action::Open, path))
     }
 
     fn new(file: OwnedFd, subject: &Subject) -> File {
@@ -86,5 +81,13 @@ impl File {
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.file.as_fd()
+    }
+}
+
+/// A file that was opened elsewhere. Errors name the path that `/proc` knows it by.
+impl From<std::fs::File> for File {
+    fn from(file: std::fs::File) -> File {
+        let path = name::real_path(&file).unwrap_or_default().into();
+        File { inner: Arc::new(Inner { file: file.into(), path }), stream: Streaming::default() }
     }
 }

@@ -46,24 +46,33 @@
 //! ```
 
 mod ahead;
+mod atomic;
 mod behind;
+mod blocks;
 mod call;
 mod file;
 mod list;
+mod lock;
 mod many;
 mod metadata;
 mod stream;
 #[cfg(feature = "tokio-io")]
 mod tokio;
 mod traits;
+mod volume;
+mod wait;
 mod walk;
 mod whole;
+pub mod xattr;
 
+pub use atomic::{AtomicWrite, Synced, write_atomic};
 pub use call::Call;
 pub use file::File;
 pub use list::{DirEntry, ReadDir, read_dir};
+pub use lock::{FileLock, Lock, WaitForLock};
 pub use many::{MetadataMany, metadata_many, symlink_metadata_many};
 pub use metadata::{Kind, Metadata, metadata, symlink_metadata};
+pub use volume::{Volume, volume};
 pub use walk::{Walk, WalkEntry, walk};
 pub use whole::read;
 

@@ -313,7 +313,7 @@ mod tests {
         }
 
         fn open(&self, options: &OpenOptions) -> File {
-            File::of(options.open(&self.0).unwrap(), &self.0)
+            options.open(&self.0).unwrap().into()
         }
     }
 

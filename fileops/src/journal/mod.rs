@@ -54,6 +54,12 @@ pub(crate) fn is_stage_name(name: &[u8]) -> bool {
         && number.strip_prefix(b"-").is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
 
+/// A name for a stage that no journal knows; [`is_stage_name`] does.
+pub(crate) fn unknown_stage_name() -> io::Result<CString> {
+    let name = format!("{STAGE_PREFIX}{}-1{STAGE_SUFFIX}", random_id());
+    Ok(CString::new(name)?)
+}
+
 /// The journal of one running operation.
 pub(crate) struct Journal {
     id: String,

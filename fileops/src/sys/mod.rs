@@ -3,6 +3,7 @@
 //! Errors leave as `io::Error`; the caller, who knows the paths, adds what was being done.
 
 pub(crate) mod attributes;
+pub(crate) mod blocks;
 pub(crate) mod cached;
 pub(crate) mod clock;
 pub(crate) mod data;
@@ -14,8 +15,10 @@ pub(crate) mod mount;
 pub(crate) mod name;
 pub(crate) mod open;
 pub(crate) mod process;
+pub(crate) mod replace;
 pub(crate) mod stat;
 pub(crate) mod thread;
+pub(crate) mod volume;
 
 use rustix::io::Errno;
 use std::io;
