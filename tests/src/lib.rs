@@ -3,6 +3,7 @@
 
 pub mod alone;
 pub mod compare;
+pub mod crash;
 mod dsl;
 pub mod fault;
 pub mod kills;

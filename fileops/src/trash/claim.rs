@@ -4,12 +4,12 @@
 //! It is written under a stage's name and gets its own by a rename that replaces nothing, which excludes others as O_EXCL
 //! does; so it is whole when it appears, and what a failed or unanswered call leaves is known to be ours.
 
-use super::folder::{Folder, INFO_SUFFIX, info_name};
+use super::folder::{Folder, INFO_SUFFIX, info_name, sync_dir};
 use crate::conflict::{NAME_MAX, numbered_within};
 use crate::error::{Action, During, Error, Result};
 use crate::journal::{Dir, Journal, Stage};
 use crate::sys::stat::{Id, Stat};
-use crate::sys::{data, is_unsupported, name, open};
+use crate::sys::{data, name, open};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -159,8 +159,6 @@ fn take(folder: &Folder, stage: &Stage, name: &CStr, id: Id) -> io::Result<bool>
 
 fn persist(folder: &Folder, file: &OwnedFd) -> io::Result<()> {
     data::sync(file)?;
-    match data::sync(&*folder.info) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) || is_unsupported(&error) => Ok(()),
-        synced => synced,
-    }
+    sync_dir(&*folder.info)?;
+    folder.settle()
 }

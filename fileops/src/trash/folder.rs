@@ -2,7 +2,7 @@
 
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, OnMount, Stat};
-use crate::sys::{attributes, name, process};
+use crate::sys::{attributes, data, is_unsupported, name, process};
 use std::env;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// Whether a folder that is missing is made.
@@ -46,6 +47,8 @@ pub(crate) struct Folder {
     base: PathBuf,
     /// The top directory it is in; the home trash is in none, and its paths begin at the root.
     top: Option<OwnedFd>,
+    /// Some of its directories are new, and not known to be on the device.
+    is_unsynced: AtomicBool,
 }
 
 /// The longest name that an info file's own name leaves room for is shorter by this.
@@ -109,13 +112,32 @@ impl Folder {
         Folder::in_top(&open::root(top)?, top, shape, Make::No)
     }
 
-    fn build(dir: OwnedFd, path: PathBuf, base: PathBuf, top: Option<OwnedFd>, make: Make) -> io::Result<Folder> {
-        let files = Arc::new(own_dir(&dir, FILES, make)?);
-        let info = Arc::new(own_dir(&dir, INFO, make)?);
+    fn build(
+        dir: (OwnedFd, bool),
+        path: PathBuf,
+        base: PathBuf,
+        top: Option<OwnedFd>,
+        make: Make,
+    ) -> io::Result<Folder> {
+        let (dir, is_new) = dir;
+        let (files, has_new_files) = own_dir(&dir, FILES, make)?;
+        let (info, has_new_info) = own_dir(&dir, INFO, make)?;
+        let (files, info) = (Arc::new(files), Arc::new(info));
+        let is_unsynced = AtomicBool::new(is_new || has_new_files || has_new_info);
         let stat = Stat::of_dir(&*files)?;
         let id = Stat::of(&dir)?.id;
         let (mount, above) = (stat.on_mount(), OnceLock::new());
-        Ok(Folder { path, dir, files, info, id, mount, above, base, top })
+        Ok(Folder { path, dir, files, info, id, mount, above, base, top, is_unsynced })
+    }
+
+    /// Makes sure that its directories are not lost with what is moved into them, if they are new.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        if self.is_unsynced.load(Relaxed) {
+            sync_dir(&self.dir)?;
+            sync_dir(open::dir(&self.dir, c"..", Follow::No)?)?;
+            self.is_unsynced.store(false, Relaxed);
+        }
+        Ok(())
     }
 
     /// Where a thing in it is.
@@ -183,19 +205,20 @@ pub(crate) fn data_home() -> Option<PathBuf> {
     absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
 }
 
-/// Opens a directory that must be real and the user's own; makes it, for nobody else to enter.
-fn own_dir(parent: impl AsFd, name: &CStr, make: Make) -> io::Result<OwnedFd> {
-    let dir = match open::dir(&parent, name, Follow::No) {
+/// Opens a directory that must be real and the user's own; makes it, for nobody else to enter, and tells so.
+fn own_dir(parent: impl AsFd, name: &CStr, make: Make) -> io::Result<(OwnedFd, bool)> {
+    let (dir, is_new) = match open::dir(&parent, name, Follow::No) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && make == Make::Yes => make_dir(&parent, name)?,
-        opened => opened?,
+        opened => (opened?, false),
     };
     if Stat::of(&dir)?.uid != process::effective_ids().0 {
         return Err(io::Error::from_raw_os_error(libc::EACCES));
     }
-    Ok(dir)
+    Ok((dir, is_new))
 }
 
-fn make_dir(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+/// Gives `true` if it was not there before.
+fn make_dir(parent: impl AsFd, name: &CStr) -> io::Result<(OwnedFd, bool)> {
     // Somebody else of ours may have made it meanwhile, and a lost answer says nothing.
     let made = name::mkdir(&parent, name, 0o700);
     let dir = match (open::dir(&parent, name, Follow::No), &made) {
@@ -206,5 +229,13 @@ fn make_dir(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     if made.is_ok() && Stat::of(&dir).is_ok_and(|stat| stat.permissions() & 0o700 != 0o700) {
         let _ = attributes::set_mode(&dir, 0o700);
     }
-    Ok(dir)
+    Ok((dir, made.is_ok()))
+}
+
+/// Waits until the names in a directory are on the device, where there is such a thing.
+pub(super) fn sync_dir(dir: impl AsFd) -> io::Result<()> {
+    match data::sync(dir) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) || is_unsupported(&error) => Ok(()),
+        synced => synced,
+    }
 }

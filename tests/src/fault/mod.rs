@@ -28,7 +28,7 @@ mod serve;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use fuser::{BackgroundSession, FopenFlags};
@@ -39,6 +39,7 @@ pub use options::Options;
 pub use rule::{Action, Fault, When};
 pub use rules::FaultId;
 
+use crate::crash::Recording;
 use crate::mount::unmount;
 use crate::temp::Temp;
 use knobs::{Throttle, Usage};
@@ -56,6 +57,8 @@ struct Shared {
     timeouts: (Duration, Duration),
     direct_io: bool,
     owner: (u32, u32),
+    /// What changes, while that is recorded.
+    recording: Mutex<Option<Recording>>,
 }
 
 impl Shared {
@@ -180,6 +183,20 @@ impl FaultFs {
             self.shared.usage.set(data::bytes_in(&self.backing));
         }
         *self.shared.knobs.write().expect("no panic holds this lock") = Arc::new(knobs);
+    }
+
+    /// Records from now on what changes, and what is made durable; requests are answered one after the other.
+    pub fn record(&self) {
+        *rules::lock(&self.shared.recording) = Some(Recording::new(&self.backing));
+    }
+
+    /// What was recorded.
+    ///
+    /// # Panics
+    ///
+    /// If nothing was.
+    pub fn recorded(&self) -> Recording {
+        rules::lock(&self.shared.recording).take().expect("it was begun")
     }
 
     /// Lets all requests go on which hang now.

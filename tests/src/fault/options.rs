@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use fuser::{MountOption, SessionACL};
@@ -82,6 +82,7 @@ impl Options {
             timeouts: (self.attr_timeout, self.entry_timeout),
             direct_io: self.direct_io,
             owner: (meta.uid(), meta.gid()),
+            recording: Mutex::default(),
         });
         let mut config = fuser::Config::default();
         let name = MountOption::FSName("faultfs".to_owned());

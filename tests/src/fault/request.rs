@@ -12,13 +12,20 @@ use super::entries::{At, Make};
 use super::knobs::Knobs;
 use super::nodes::{Handle, Node};
 use super::op::Op;
-use super::rules::{Plan, pause};
+use super::rules::{Plan, lock, pause};
+use crate::crash::Recording;
 
 /// The side of the file system which the kernel talks to.
 pub(super) struct Served(pub(super) Arc<Shared>);
 
 /// No number of a file is used again while the kernel may know it.
 pub(super) const GENERATION: Generation = Generation(0);
+
+/// Whether a request changes something that a power cut can take back, or keeps it from that.
+fn is_change(op: Op) -> bool {
+    let names = [Op::Mkdir, Op::Create, Op::Symlink, Op::Mknod, Op::Link, Op::Unlink, Op::Rmdir, Op::Rename];
+    names.contains(&op) || matches!(op, Op::Write | Op::Truncate | Op::Fallocate | Op::Fsync | Op::Fsyncdir)
+}
 
 /// Sends the answer: the value as told, or the error.
 macro_rules! send {
@@ -46,8 +53,27 @@ impl Served {
         if plan.vanish {
             self.0.vanish(at);
         }
+        let mut recording = lock(&self.0.recording);
+        let Some(record) = recording.as_mut().filter(|_| is_change(op)) else {
+            drop(recording);
+            let done = work(&knobs, &plan);
+            return plan.lost.map_or(done, Err);
+        };
+        let paths = self.0.paths(at);
         let done = work(&knobs, &plan);
+        if done.is_ok() {
+            match at {
+                At::Node(id) => self.record_to(record, op, id),
+                _ => record.made(op, &paths),
+            }
+        }
         plan.lost.map_or(done, Err)
+    }
+
+    fn record_to(&self, record: &mut Recording, op: Op, id: u64) {
+        let Ok(node) = self.0.nodes.get(id) else { return };
+        let Ok(stat) = fs::fstat(&node.fd) else { return };
+        record.made_to(op, stat.st_ino, || std::fs::read(node.proc()).unwrap_or_default());
     }
 
     pub(super) fn node(&self, id: INodeNo) -> Result<Arc<Node>, Errno> {

@@ -2,6 +2,7 @@
 
 mod across;
 mod cancels;
+mod crashes;
 mod guards;
 mod kills;
 mod links;

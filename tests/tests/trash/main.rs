@@ -2,6 +2,7 @@
 //!
 //! Each test has a process, a home and, as root, a mount namespace of its own: the trashes of whoever runs it are left alone.
 
+mod crashes;
 mod faults;
 mod interop;
 mod items;
