@@ -41,7 +41,7 @@ test: setup-test ## run all tests, and tell which were skipped and why
 # ---- what a commit must pass
 
 .PHONY: check
-check: setup-test fmt-check clippy doc deny test ## all that CI runs
+check: setup-test fmt-check clippy doc deny translations test ## all that CI runs
 
 .PHONY: fmt-check
 fmt-check: rust
@@ -59,6 +59,10 @@ doc: rust
 .PHONY: deny
 deny: rust ## check licences and sources of the dependencies
 	scripts/deny
+
+.PHONY: translations
+translations: ## check that po/ has what the source says, and all of it in each language
+	scripts/translations --check
 
 # ---- others
 

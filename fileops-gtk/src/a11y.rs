@@ -22,6 +22,7 @@ unsafe extern "C" {
         states: *mut c_int,
         values: *const glib::gobject_ffi::GValue,
     );
+    fn gtk_accessible_reset_relation(accessible: *mut c_void, relation: c_int);
     fn gtk_accessible_reset_property(accessible: *mut c_void, property: c_int);
 }
 
@@ -30,21 +31,24 @@ pub(crate) fn set_label(widget: &impl IsA<gtk::Widget>, label: &str) {
     set_property(widget, gtk::AccessibleProperty::Label, &label.to_value());
 }
 
-/// What there is to be said beyond the name.
-pub(crate) fn set_description(widget: &impl IsA<gtk::Widget>, description: &str) {
-    set_property(widget, gtk::AccessibleProperty::Description, &description.to_value());
+/// What a button with a text is called that says more than this text; GTK 4.8 would read both.
+pub(crate) fn set_label_instead_of_text(button: &gtk::Button, label: &str) {
+    // SAFETY: the button is alive and implements GtkAccessible.
+    unsafe {
+        gtk_accessible_reset_relation(pointer(button), gtk::AccessibleRelation::LabelledBy.into_glib());
+    }
+    set_label(button, label);
+}
+
+/// What a widget is called that has its focus in a button of its own, as drop-downs and menu buttons have.
+pub(crate) fn set_label_of_button(widget: &impl IsA<gtk::Widget>, label: &str) {
+    set_label(widget, label);
+    widget.as_ref().first_child().iter().for_each(|button| set_label(button, label));
 }
 
 /// What is said instead of a number.
 pub(crate) fn set_value_text(widget: &impl IsA<gtk::Widget>, text: &str) {
     set_property(widget, gtk::AccessibleProperty::ValueText, &text.to_value());
-}
-
-/// Where between 0 and 1 it stands.
-pub(crate) fn set_value(widget: &impl IsA<gtk::Widget>, value: f64) {
-    set_property(widget, gtk::AccessibleProperty::ValueMin, &0.0.to_value());
-    set_property(widget, gtk::AccessibleProperty::ValueMax, &1.0.to_value());
-    set_property(widget, gtk::AccessibleProperty::ValueNow, &value.to_value());
 }
 
 /// Whether what was typed cannot be taken.
@@ -68,7 +72,7 @@ fn set_property(widget: &impl IsA<gtk::Widget>, property: gtk::AccessiblePropert
     let (mut properties, values) = ([property.into_glib()], [value.clone()]);
     // SAFETY: the widget is alive and implements GtkAccessible, as every GtkWidget does; both arrays have one element and
     // outlive the call, which copies what it keeps; `glib::Value` is a GValue in memory, and has the property's type: a
-    // string, or a double for the three that are numbers (gtk_accessible_value_get_for_property).
+    // string (gtk_accessible_value_get_for_property).
     unsafe { gtk_accessible_update_property_value(pointer(widget), 1, properties.as_mut_ptr(), values.as_ptr().cast()) }
 }
 

@@ -1,7 +1,9 @@
 //! GTK 4 widgets for running operations: progress that appears by itself, a list of all operations with pause, queue and
 //! undo, and pages that answer conflicts and errors while everything else goes on. File logic stays in the `fileops` crate.
 #![deny(unsafe_code)]
-#![allow(dead_code, reason = "the widgets that come next use the rest")]
+
+#[macro_use]
+mod wrapper;
 
 mod a11y;
 mod device;
@@ -10,9 +12,13 @@ mod i18n;
 mod manager;
 mod messages;
 mod operation;
+mod questions;
+mod widgets;
 
 pub use manager::{Builder, OperationManager, Request};
 pub use operation::{About, Choice, Operation, OperationKind, OperationState, Question, Sameness};
+pub use questions::{ConfirmDelete, ConflictDialog, ConflictPage, DiskFull, QuestionsPage, QuestionsWindow, ToastHost};
+pub use widgets::{OperationRow, OperationsButton, ProgressPie, ProgressWindow, SpeedGraph};
 
 use gtk::prelude::*;
 use gtk::{gdk, gio};
@@ -28,9 +34,14 @@ pub fn init() {
     ONCE.call_once(|| {
         i18n::bind();
         gio::resources_register_include!("fileops.gresource").expect("the resource was compiled with the library");
-        for kind in [Operation::static_type(), OperationManager::static_type(), Question::static_type()] {
-            assert!(kind.is_valid(), "a type is made when it is asked for");
-        }
+        Operation::ensure_type();
+        OperationManager::ensure_type();
+        Question::ensure_type();
+        OperationRow::ensure_type();
+        OperationsButton::ensure_type();
+        ProgressPie::ensure_type();
+        SpeedGraph::ensure_type();
+        ToastHost::ensure_type();
         if let Some(display) = gdk::Display::default() {
             let style = gtk::CssProvider::new();
             style.load_from_resource("/io/github/fileops/gtk/style.css");

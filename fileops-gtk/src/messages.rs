@@ -225,6 +225,22 @@ pub(crate) fn cancel() -> String {
     gettext("Cancel")
 }
 
+pub(crate) fn cancel_button() -> String {
+    gettext("_Cancel")
+}
+
+pub(crate) fn delete_button() -> String {
+    gettext("_Delete")
+}
+
+pub(crate) fn undo_button() -> String {
+    gettext("_Undo")
+}
+
+pub(crate) fn close() -> String {
+    gettext("Close")
+}
+
 pub(crate) fn undo() -> String {
     gettext("Undo")
 }
@@ -377,11 +393,6 @@ pub(crate) fn sameness(sameness: Sameness) -> String {
     }
 }
 
-pub(crate) fn for_all_conflicts(number_of_them: u64) -> String {
-    let sentence = ngettext("Do this for the {n} conflict", "Do this for all {n} conflicts", number_of_them);
-    fill(&sentence, &[("n", &number(number_of_them))])
-}
-
 pub(crate) fn conflicts(number_of_them: u64) -> String {
     let sentence = ngettext("{n} item exists already", "{n} items exist already", number_of_them);
     fill(&sentence, &[("n", &number(number_of_them))])
@@ -453,6 +464,8 @@ pub(crate) fn answer(resolution: &Resolution) -> Option<String> {
         Resolution::Retry => gettext("_Retry"),
         Resolution::RetryWithRights => gettext("_Open it for the time and retry"),
         Resolution::Skip => gettext("_Skip"),
+        Resolution::Delete => gettext("_Delete for good"),
+        Resolution::Anyway => gettext("_Undo all the same"),
         Resolution::Stop => gettext("_Cancel the operation"),
         Resolution::Merge => gettext("_Merge"),
         Resolution::Replace => gettext("_Replace"),
@@ -504,7 +517,7 @@ pub(crate) fn cannot_be_undone_of(files: u64, bytes: u64) -> String {
 /// What could not be done to what.
 pub(crate) fn failure(action: Action, name: &str) -> String {
     let sentence = match action {
-        Action::Open | Action::Read => gettext("“{name}” could not be read"),
+        Action::Open | Action::Read | Action::Stat => gettext("“{name}” could not be read"),
         Action::List => gettext("The folder “{name}” could not be read"),
         Action::Write => gettext("“{name}” could not be written"),
         Action::Copy | Action::Create | Action::CreateDir | Action::CreateSpecial | Action::Symlink | Action::Link => {

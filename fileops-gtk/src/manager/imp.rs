@@ -3,13 +3,15 @@
 use super::launcher::Launcher;
 use super::session::Session;
 use crate::operation::{Operation, OperationState};
+use crate::questions;
+use crate::widgets::ProgressWindow;
 use gtk::glib::Properties;
 use gtk::glib::subclass::Signal;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 use gtk::{gio, glib};
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -19,10 +21,13 @@ const SHOWN: Duration = Duration::from_millis(100);
 /// For docks, which need no more, and for what counts in seconds.
 const UNSEEN: Duration = Duration::from_millis(500);
 
+/// Conflicts of the first moments are asked together.
+const GATHERED_FOR: Duration = Duration::from_millis(500);
+
 /// So long what is done stays in a list that nobody looks at.
 const DISMISSED_AFTER: Duration = Duration::from_secs(10);
 
-#[derive(Default, Properties)]
+#[derive(Properties)]
 #[properties(wrapper_type = super::OperationManager)]
 pub struct OperationManager {
     /// How many are not over.
@@ -34,6 +39,9 @@ pub struct OperationManager {
     /// Open questions of all of them.
     #[property(get)]
     n_questions: Cell<u32>,
+    /// Whether progress that takes its time and questions show themselves, in windows of their own.
+    #[property(get, set)]
+    shows_windows: Cell<bool>,
 
     pub(super) application: glib::WeakRef<gtk::Application>,
     pub(super) operations: RefCell<Vec<Operation>>,
@@ -41,6 +49,28 @@ pub struct OperationManager {
     timer: RefCell<Option<(glib::SourceId, Duration)>>,
     session: Session,
     launcher: Launcher,
+    window: OnceCell<ProgressWindow>,
+    /// The operations whose open questions were shown; a person who closed them is not asked again.
+    shown: RefCell<HashSet<String>>,
+}
+
+impl Default for OperationManager {
+    fn default() -> OperationManager {
+        OperationManager {
+            n_running: Cell::default(),
+            fraction: Cell::new(-1.0),
+            n_questions: Cell::default(),
+            shows_windows: Cell::new(true),
+            application: glib::WeakRef::default(),
+            operations: RefCell::default(),
+            watchers: Cell::default(),
+            timer: RefCell::default(),
+            session: Session::default(),
+            launcher: Launcher::default(),
+            window: OnceCell::default(),
+            shown: RefCell::default(),
+        }
+    }
 }
 
 #[glib::object_subclass]
@@ -86,6 +116,9 @@ impl OperationManager {
         let at = self.operations.borrow().len() as u32;
         self.operations.borrow_mut().push(operation.clone());
         self.obj().items_changed(at, 0, 1);
+        if self.shows_windows.get() && self.application.upgrade().is_some() {
+            self.window.get_or_init(|| ProgressWindow::new(&self.obj()));
+        }
         self.follow();
     }
 
@@ -133,6 +166,7 @@ impl OperationManager {
 
     pub(super) fn state_changed(&self, operation: &Operation) {
         self.follow();
+        self.show_questions(operation);
         if operation.state().is_over() {
             // Its other properties are told first.
             let (manager, operation) = (self.obj().clone(), operation.clone());
@@ -161,6 +195,32 @@ impl OperationManager {
     pub(super) fn questions_changed(&self, operation: &Operation) {
         self.follow();
         self.session.tell_questions(self.application.upgrade().as_ref(), operation);
+        self.show_questions(operation);
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watchers.get() > 0
+    }
+
+    /// Once, until all are answered and others come.
+    fn show_questions(&self, operation: &Operation) {
+        let asks = |operation: &Operation| operation.n_questions() > 0 || operation.is_full();
+        if !asks(operation) {
+            self.shown.borrow_mut().remove(&operation.id());
+            return;
+        }
+        let application = self.application.upgrade();
+        let has_place = operation.parent_window().is_some() || application.is_some();
+        if !self.shows_windows.get() || !has_place || !self.shown.borrow_mut().insert(operation.id()) {
+            return;
+        }
+        let operation = operation.downgrade();
+        glib::timeout_add_local_once(GATHERED_FOR, move || {
+            if let Some(operation) = operation.upgrade().filter(asks) {
+                let active = || application.and_then(|application| application.active_window());
+                questions::present(&operation, operation.parent_window().or_else(active).as_ref());
+            }
+        });
     }
 
     /// Sums up, and tells those who want to know.

@@ -11,7 +11,7 @@ mod session;
 pub use request::{Builder, Request};
 
 use crate::operation::{About, Operation, OperationKind, OperationState};
-use fileops::{OnConflict, OnError, OnShortage, Schedule, Trashed};
+use fileops::{OnConflict, OnError, OnNoTrash, OnShortage, Schedule, Trashed};
 use gtk::glib::subclass::prelude::*;
 use gtk::prelude::*;
 use gtk::{gio, glib};
@@ -27,6 +27,7 @@ glib::wrapper! {
     /// | `n-running` | how many are not over |
     /// | `fraction` | all of them together, from 0 to 1; -1 while it is not known |
     /// | `n-questions` | open questions of all of them |
+    /// | `shows-windows` | whether a [`ProgressWindow`](crate::ProgressWindow) and questions show themselves; at first they do |
     ///
     /// The signal `finished` has the [`Operation`] that is over.
     ///
@@ -90,17 +91,18 @@ impl OperationManager {
         Request::new(self, moving, About::new(OperationKind::Move, sources).into_dir(target))
     }
 
-    /// Puts things into the trash; see [`fileops::trash`].
+    /// Puts things into the trash; see [`fileops::trash`]. What no trash can take is asked about.
     pub fn trash<S: Into<PathBuf>>(&self, paths: impl IntoIterator<Item = S>) -> Request<fileops::Trash> {
         let paths = self::paths(paths);
-        Request::new(self, fileops::trash(paths.clone()), About::new(OperationKind::Trash, paths))
+        let trash = fileops::trash(paths.clone()).on_no_trash(OnNoTrash::Ask);
+        Request::new(self, trash, About::new(OperationKind::Trash, paths))
     }
 
-    /// Takes things out of the trash; see [`fileops::restore`].
+    /// Takes things out of the trash; see [`fileops::restore`]. Conflicts are asked about.
     pub fn restore<I: Into<Trashed>>(&self, items: impl IntoIterator<Item = I>) -> Request<fileops::Restore> {
         let items: Vec<Trashed> = items.into_iter().map(Into::into).collect();
         let about = About::new(OperationKind::Restore, items.iter().map(place));
-        Request::new(self, fileops::restore(items), about)
+        Request::new(self, fileops::restore(items).on_conflict(OnConflict::Ask), about)
     }
 
     /// Deletes for good; see [`fileops::delete`]. Failures are asked about.
@@ -198,6 +200,11 @@ impl OperationManager {
     /// Puts those that wait into the order in which their turns come.
     pub(crate) fn put_in_order(&self) {
         self.imp().put_in_order();
+    }
+
+    /// Whether a widget shows the operations.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.imp().is_watched()
     }
 
     pub(crate) fn state_changed(&self, operation: &Operation) {

@@ -259,7 +259,7 @@ impl Operation {
         self.set(&self.time_left, seconds.map_or(-1, |left| left.as_secs() as i64), "time-left");
         let device = if left == TimeLeft::Stalled { self.obj().device() } else { String::new() };
         self.set_text(&self.time_left_text, messages::time_left(left, &device), "time-left-text");
-        self.set_text(&self.subtitle, subtitle(state, &progress, self.n_questions.get().into()), "subtitle");
+        self.set_text(&self.subtitle, subtitle(state, &progress), "subtitle");
         self.set_state(state);
     }
 
@@ -334,13 +334,13 @@ fn fraction(progress: &Progress) -> f64 {
     if total == 0.0 { -1.0 } else { (done / total).clamp(0.0, 1.0) }
 }
 
-fn subtitle(state: OperationState, progress: &Progress, questions: u64) -> String {
+fn subtitle(state: OperationState, progress: &Progress) -> String {
     match state {
         OperationState::Waiting => match progress.place {
             Some(before) if before > 0 => messages::waiting(before as u64),
             _ => messages::waiting_for_nobody(),
         },
-        OperationState::Asking => messages::asking(questions),
+        OperationState::Asking => messages::asking(progress.questions as u64),
         OperationState::Cancelling => messages::cancelling(),
         OperationState::Paused => messages::paused(&amount(progress)),
         _ => amount(progress),

@@ -6,15 +6,15 @@
 mod imp;
 mod questions;
 
+pub(crate) use questions::all_in;
 pub use questions::{Choice, Question, Sameness};
 
 use crate::device;
 use crate::manager::OperationManager;
 use crate::messages;
-use fileops::{Phase, Report, Scope};
+use fileops::{OnChanged, OnConflict, Phase, Report, Scope};
 use gtk::glib;
 use gtk::glib::subclass::prelude::*;
-use gtk::prelude::*;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -210,13 +210,14 @@ impl Operation {
         }
     }
 
-    /// Takes back what it did, as an operation of its own; `None` if there is nothing to take back, or that was done before.
+    /// Takes back what it did, as an operation of its own, which asks about what was changed since; `None` if there is nothing to take back, or that was done before.
     pub fn undo(&self) -> Option<Operation> {
         let manager = self.manager().filter(|_| self.can_undo())?;
         let id = self.report()?.id.clone()?;
         self.imp().forget_undo();
         let about = About::new(OperationKind::Undo, [PathBuf::from(&id)]).named(self.title());
-        Some(manager.adopt(fileops::undo(id).start(), about, self.imp().parent().as_ref()))
+        let undo = fileops::undo(id).on_changed(OnChanged::Ask).on_conflict(OnConflict::Ask);
+        Some(manager.adopt(undo.start(), about, self.imp().parent().as_ref()))
     }
 
     /// What it waits for since it paused by itself for want of room.
@@ -273,13 +274,25 @@ impl Operation {
     /// Answers questions by what was chosen for each ([`Question::choice`](Question)); those that are to be decided later
     /// stay, and so do those whose answers are not taken.
     pub fn apply_choices(&self) {
-        let questions: Vec<Question> = self.questions().iter::<Question>().filter_map(Result::ok).collect();
         let Some(inbox) = self.inbox() else { return };
-        for question in questions {
+        for question in questions::all_in(&self.questions()) {
             if let Some(resolution) = question.choice().resolution() {
                 // What does not fit any more was answered elsewhere.
                 let _ = inbox.answer(question.id(), resolution, Scope::This);
             }
+        }
+        self.imp().answered();
+    }
+
+    /// Gives many the same answer; those that it does not fit stay.
+    pub(crate) fn answer_each<'a>(
+        &self,
+        questions: impl Iterator<Item = &'a Question>,
+        resolution: &fileops::Resolution,
+    ) {
+        let Some(inbox) = self.inbox() else { return };
+        for question in questions {
+            let _ = inbox.answer(question.id(), resolution.clone(), Scope::This);
         }
         self.imp().answered();
     }

@@ -66,6 +66,11 @@ impl Questions {
     }
 }
 
+/// All that are in a list of questions now. A list that filters does not tell what it is a list of.
+pub(crate) fn all_in(list: &impl IsA<gio::ListModel>) -> Vec<Question> {
+    list.snapshot().into_iter().filter_map(|item| item.downcast().ok()).collect()
+}
+
 /// What is to be answered, once [`Operation::apply_choices`] is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "FileopsChoice")]

@@ -45,9 +45,23 @@ fn again_with_display() -> i32 {
 
 pub(crate) fn test(name: &'static str, test: fn()) -> Trial {
     Trial::test(name, move || {
+        let _alone = Alone;
         test();
         Ok(())
     })
+}
+
+/// Takes away what a test leaves, above all one that failed: the next one has the display for itself.
+struct Alone;
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        for window in gtk::Window::list_toplevels() {
+            window.downcast_ref::<gtk::Window>().into_iter().for_each(gtk::Window::destroy);
+        }
+        gtk::Widget::set_default_direction(gtk::TextDirection::Ltr);
+        fileops::scheduler().set_schedule(fileops::Schedule::PerDevice);
+    }
 }
 
 /// Pictures and waits do not depend on what moves by itself.

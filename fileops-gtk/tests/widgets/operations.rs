@@ -170,7 +170,7 @@ pub(crate) fn failures_are_asked_and_the_rest_is_done() {
     let tree = Tree::new("a=1 b=2 to/");
     let manager = OperationManager::new(None);
     let copy = manager.copy(["a", "missing", "b"].map(|name| tree.path(name)), tree.path("to")).start();
-    wait_until("the failure is asked", || copy.state() == OperationState::Asking);
+    wait_until("the failure is asked", || copy.state() == OperationState::Asking && copy.n_questions() == 1);
     tree.assert("a=1 b=2 to/a=1 to/b=2");
     std::fs::write(tree.path("missing"), "3").unwrap();
     let question = copy.questions().item(0).and_downcast::<fileops_gtk::Question>().unwrap();
