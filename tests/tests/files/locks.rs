@@ -3,7 +3,7 @@
 use crate::wait_until;
 use fileops::fs::{File, Lock};
 use fileops::{block_on, fs};
-use fileops_tests::{Action, Fault, FaultFs, Op, Tree, require_fuse};
+use fileops_tests::{FaultFs, Tree, require_fuse};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::OpenOptions;
 use std::future::Future;
@@ -129,19 +129,31 @@ fn who_does_not_wait_any_more_never_has_the_lock() {
     }
 }
 
-#[test]
-fn a_lock_that_was_taken_for_nobody_is_released() {
-    let tree = Tree::new("file=");
-    let path = tree.path("file");
+/// Takes locks for nobody, again and again.
+fn abandon_locks_of(path: &Path) {
     for _ in 0..50 {
-        let file = open(&path);
+        let file = open(path);
         let mut call = file.try_lock(Lock::exclusive());
         let _ = poll(&mut call, Waker::noop());
         drop(call);
         // The file is open still: the lock would be, too.
-        wait_until("it was released", || is_free(&path, Lock::exclusive()));
+        wait_until("it was released", || is_free(path, Lock::exclusive()));
         drop(file);
     }
+}
+
+#[test]
+fn a_lock_that_was_taken_for_nobody_is_released() {
+    let tree = Tree::new("file=");
+    abandon_locks_of(&tree.path("file"));
+}
+
+#[test]
+fn a_lock_that_was_taken_for_nobody_is_released_where_that_takes_a_worker() {
+    require_fuse!();
+    let fault = FaultFs::new();
+    std::fs::write(fault.path().join("file"), "").unwrap();
+    abandon_locks_of(&fault.path().join("file"));
 }
 
 #[test]
@@ -162,25 +174,4 @@ fn many_who_wait_take_no_threads_from_others() {
     drop(futures);
     drop(held);
     wait_until("nobody has it", || is_free(&path, Lock::exclusive()));
-}
-
-#[test]
-fn a_file_system_that_hangs_is_asked_once_at_a_time() {
-    require_fuse!();
-    let fault = FaultFs::new();
-    let path = fault.path().join("file");
-    std::fs::write(&path, "hello").unwrap();
-    let tree = Tree::new("other=");
-    let held = block_on(open(&tree.path("other")).lock(Lock::exclusive())).unwrap();
-    fault.add(Fault::new(Op::Open, Action::Hang));
-    // A lock elsewhere is waited for as before.
-    let other = open(&tree.path("other"));
-    let mut hanging = File::open(&path);
-    assert!(poll(&mut hanging, Waker::noop()).is_pending());
-    assert!(fault.wait_hanging(1, crate::PATIENCE));
-    let mut waits = other.lock(Lock::exclusive());
-    assert!(poll(&mut waits, Waker::noop()).is_pending());
-    drop(held);
-    drop(block_on(waits).unwrap());
-    fault.release();
 }
