@@ -17,6 +17,8 @@ pub enum Action {
     List,
     /// Asking for an entry's attributes.
     Stat,
+    /// Watching a file or directory for changes.
+    Watch,
     /// Reading a file's contents.
     Read,
     /// Writing a file's contents.
@@ -77,6 +79,7 @@ impl Action {
             Action::Open => "open",
             Action::List => "list",
             Action::Stat => "stat",
+            Action::Watch => "watch",
             Action::Read => "read",
             Action::Write => "write",
             Action::Copy => "copy",

@@ -95,6 +95,7 @@ mod inbox;
 mod journal;
 mod kept;
 pub mod meta;
+pub mod mounts;
 mod operation;
 mod ops;
 mod pool;
@@ -105,6 +106,7 @@ mod schedule;
 mod sys;
 mod trash;
 pub mod uri;
+pub mod watch;
 
 pub use comparison::Comparison;
 pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable, stem};

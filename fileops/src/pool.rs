@@ -5,9 +5,12 @@
 //! blocking pool, which needs no reactor and no runtime in the caller. Whole operations have threads of their own
 //! (`Pool::spawn`) and use lanes only for single calls.
 
+mod deadline;
 mod task;
 
 pub use task::{Task, TaskError, block_on};
+
+pub(crate) use deadline::Deadline;
 
 use crate::bandwidth::Bandwidth;
 use crate::control::lock;

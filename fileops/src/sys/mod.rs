@@ -8,6 +8,7 @@ pub(crate) mod cached;
 pub(crate) mod clock;
 pub(crate) mod data;
 pub(crate) mod disk;
+pub(crate) mod inotify;
 pub(crate) mod list;
 pub(crate) mod local;
 pub(crate) mod lock;
@@ -19,6 +20,7 @@ pub(crate) mod replace;
 pub(crate) mod stat;
 pub(crate) mod thread;
 pub(crate) mod volume;
+pub(crate) mod wake;
 
 use rustix::io::Errno;
 use std::io;

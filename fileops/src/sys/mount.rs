@@ -6,7 +6,7 @@ use super::{again, disk};
 use rustix::fs;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -157,15 +157,44 @@ pub(crate) fn free_bytes(dir: impl AsFd) -> io::Result<u64> {
     Ok(if stat.f_blocks == 0 { u64::MAX } else { stat.f_bavail.saturating_mul(stat.f_frsize) })
 }
 
+/// Room on a file system, as statvfs(3) has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) total: u64,
+    pub(crate) free: u64,
+    pub(crate) available: u64,
+    pub(crate) files: u64,
+    pub(crate) free_files: u64,
+}
+
+/// Of what is mounted at a path. Waits as long as the file system does.
+pub(crate) fn room(path: &Path) -> io::Result<Room> {
+    let stat = again(|| fs::statvfs(path))?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok(Room {
+        total: bytes(stat.f_blocks),
+        free: bytes(stat.f_bfree),
+        available: bytes(stat.f_bavail),
+        files: stat.f_files,
+        free_files: stat.f_favail,
+    })
+}
+
 /// One line of /proc/self/mountinfo. Source: proc_pid_mountinfo(5).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
     /// As `Stat::mount` has it.
     id: u64,
+    pub(crate) parent: u64,
     pub(crate) device: (u32, u32),
+    /// What of the file system is seen at the point.
+    pub(crate) root: PathBuf,
     pub(crate) point: PathBuf,
     pub(crate) kind: String,
     pub(crate) source: OsString,
+    /// Of this mount, and of its file system wherever it is mounted; apart by commas.
+    pub(crate) options: OsString,
+    pub(crate) fs_options: OsString,
 }
 
 /// All mounts of this process's namespace; the later of two on one point hides the earlier.
@@ -182,6 +211,22 @@ pub(crate) fn serving<'a>(table: &'a [Mount], path: &Path) -> Option<&'a Mount> 
 /// The mount that the kernel has given a number, as `Stat::mount` has it.
 pub(crate) fn numbered(table: &[Mount], number: u64) -> Option<&Mount> {
     table.iter().find(|mount| number != 0 && mount.id == number)
+}
+
+/// Tells when the mount table has changed.
+pub(crate) struct Changes(std::fs::File);
+
+impl Changes {
+    pub(crate) fn new() -> io::Result<Changes> {
+        std::fs::File::open("/proc/self/mountinfo").map(Changes)
+    }
+}
+
+/// What `wake::wait` takes. Waiting takes the news away.
+impl AsFd for Changes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// The mount table, read again only when the kernel says that it changed.
@@ -250,17 +295,28 @@ pub(crate) fn has_changed(mountinfo: &std::fs::File) -> bool {
 
 pub(crate) fn parse(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let id = std::str::from_utf8(fields.by_ref().next()?).ok()?.parse().ok()?;
-    let device = std::str::from_utf8(fields.by_ref().nth(1)?).ok()?.split_once(':')?;
-    let point = PathBuf::from(unescaped(fields.by_ref().nth(1)?));
+    let id = number(fields.next()?)?;
+    let parent = number(fields.next()?)?;
+    let device = std::str::from_utf8(fields.next()?).ok()?.split_once(':')?;
+    let root = PathBuf::from(unescaped(fields.next()?));
+    let point = PathBuf::from(unescaped(fields.next()?));
+    let options = unescaped(fields.next()?);
     let mut after = fields.skip_while(|&field| field != b"-").skip(1);
     Some(Mount {
         id,
+        parent,
         device: (device.0.parse().ok()?, device.1.parse().ok()?),
+        root,
         point,
         kind: String::from_utf8_lossy(after.next()?).into_owned(),
         source: unescaped(after.next()?),
+        options,
+        fs_options: after.next().map(unescaped).unwrap_or_default(),
     })
+}
+
+fn number(field: &[u8]) -> Option<u64> {
+    std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 /// Space, tab, newline and backslash stand as three octal digits.
@@ -350,7 +406,11 @@ impl Mount {
         self.id
     }
 
-    fn is_network(&self) -> bool {
+    pub(crate) fn is_fuse(&self) -> bool {
+        self.kind == "fuse" || self.kind == "fuseblk" || self.kind.starts_with("fuse.")
+    }
+
+    pub(crate) fn is_network(&self) -> bool {
         const KINDS: [&str; 10] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "afs", "9p", "fuse", "lustre"];
         KINDS.contains(&self.kind.as_str()) || self.kind.starts_with("fuse.")
     }
@@ -365,7 +425,9 @@ mod tests {
         let line =
             br"36 35 98:0 /mnt1 /mnt\040two rw,noatime master:1 shared:2 - ext3 /dev/ro\134ot rw,errors=continue";
         let mount = parse(line).unwrap();
-        assert_eq!((mount.id, mount.device), (36, (98, 0)));
+        assert_eq!((mount.id, mount.parent, mount.device), (36, 35, (98, 0)));
+        assert_eq!((mount.root, mount.options), ("/mnt1".into(), "rw,noatime".into()));
+        assert_eq!(mount.fs_options, "rw,errors=continue");
         assert_eq!(mount.point, Path::new("/mnt two"));
         assert_eq!(mount.kind, "ext3");
         assert_eq!(mount.source, "/dev/ro\\ot");

@@ -4,8 +4,8 @@ use super::{again, again_making};
 use rustix::fs::{self, Mode, OFlags};
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// Whether a symbolic link under the name is opened or refused (ELOOP, ENOTDIR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,16 @@ impl Follow {
 /// Opens a directory of the caller's by path; links on the way are followed, as the caller wrote them.
 pub(crate) fn root(path: &Path) -> io::Result<OwnedFd> {
     quietly(fs::CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC)
+}
+
+/// A handle on whatever a path of the caller's leads to, for looking at it only: nothing is read, no device is opened.
+pub(crate) fn handle(path: &Path) -> io::Result<OwnedFd> {
+    again(|| fs::openat(fs::CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()))
+}
+
+/// The path that an open file has by now, of which no name is a link; nothing is asked of its file system.
+pub(crate) fn real_path(file: impl AsFd) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()))
 }
 
 /// Opens a directory by its real path, name by name: a component that became a link since is refused.
