@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Copies, moves, trashes, deletes and measures trees of files; undoes it, and goes on after interruptions
 #[derive(Debug, Parser)]
@@ -95,6 +96,18 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: UrlCommand,
     },
+    /// Tell what is mounted
+    #[command(after_help = EXIT_CODES)]
+    Net {
+        #[command(subcommand)]
+        command: NetCommand,
+    },
+    /// Tell what changes in directories, until Ctrl-C
+    ///
+    /// A line for each change: created, removed, modified, renamed; rescan says what to list again where something was lost. On
+    /// network and FUSE file systems, of whose changes the kernel does not tell, the directory is looked at again and again.
+    #[command(after_help = EXIT_CODES)]
+    Watch(WatchArgs),
     /// Print the completions for a shell
     Completions {
         /// Which shell
@@ -441,6 +454,55 @@ pub(crate) struct RecoverArgs {
     pub(crate) id: Vec<String>,
     #[command(flatten)]
     pub(crate) view: ViewArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetCommand {
+    /// List what is mounted: source, place, type, free, size, flags
+    ///
+    /// Flags are ro, network, fuse, removable, rotational, automount, hidden. A file system that does not answer has "-" for
+    /// its room, with the reason after its flags.
+    #[command(after_help = EXIT_CODES)]
+    Mounts(MountsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MountsArgs {
+    /// List what the kernel makes up (proc, sysfs) and what other mounts hide too
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Wait so long for a file system to tell its room
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) limit: Duration,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Directories, or files
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Watch everything below them too
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Look again after so long, where the kernel does not tell
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) interval: Duration,
+    /// Look again and again everywhere
+    #[arg(long)]
+    pub(crate) poll: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A number of seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "a number of seconds is wanted".to_owned())?;
+    let is_fit = (0.0..=86_400.0).contains(&number);
+    if is_fit { Ok(Duration::from_secs_f64(number)) } else { Err("from 0 to 86400 seconds".to_owned()) }
 }
 
 /// What operations take that go on after a failure.

@@ -1,8 +1,11 @@
 //! The lines of `--json`: one object each, with one member that says what it is;
 //! those of questions and answers have their members beside it.
 
+use crate::net::{self, Room};
 use crate::{messages, text};
 use fileops::meta::{Common, Extracted};
+use fileops::mounts::Mount;
+use fileops::watch::Event;
 use fileops::{
     EntryKind, Error, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report,
     Shortage, Shown, Skipped, Tally, TrashItem, Verified,
@@ -307,6 +310,66 @@ pub(crate) fn past(past: &Past, state: &str) -> String {
 
 pub(crate) fn recovery(found: usize, removed: usize, failures: usize, exit: u8) -> String {
     line("report", members(json!({ "exit": exit, "found": found, "removed": removed, "failures": failures })))
+}
+
+/// A mount, with its room or why that is not known.
+pub(crate) fn mount(mount: &Mount, is_hidden: bool, room: &Room) -> String {
+    let (space, error) = match room {
+        Some(Ok(space)) => (Some(space), None),
+        Some(Err(error)) => (None, Some(messages::no_room(error))),
+        None => (None, None),
+    };
+    let mut object = members(json!({
+        "id": mount.id(),
+        "parent": mount.parent(),
+        "device": format!("{}:{}", mount.device().0, mount.device().1),
+        "type": mount.kind(),
+        "flags": net::flags(mount, is_hidden),
+        "total": space.map(|space| space.total),
+        "free": space.map(|space| space.free),
+        "available": space.map(|space| space.available),
+        "files": space.map(|space| space.files),
+        "files_available": space.map(|space| space.files_available),
+        "error": error,
+    }));
+    add_path(&mut object, "source", Some(Path::new(mount.source())));
+    add_path(&mut object, "point", Some(mount.point()));
+    add_path(&mut object, "root", Some(mount.root()));
+    add_path(&mut object, "options", Some(Path::new(mount.options())));
+    add_path(&mut object, "file_system_options", Some(Path::new(mount.file_system_options())));
+    line("mount", object)
+}
+
+/// Said once, when everything is told from then on.
+pub(crate) fn watching(path: &Path) -> String {
+    let mut object = Map::new();
+    add_path(&mut object, "path", Some(path));
+    line("watching", object)
+}
+
+pub(crate) fn event(event: &Event) -> String {
+    let (kind, is_dir, why) = match event {
+        Event::Created { is_dir, .. } => ("created", Some(*is_dir), None),
+        Event::Removed { is_dir, .. } => ("removed", Some(*is_dir), None),
+        Event::Modified { .. } => ("modified", None, None),
+        Event::Renamed { is_dir, .. } => ("renamed", Some(*is_dir), None),
+        Event::Rescan { why, .. } => ("rescan", None, Some(*why)),
+        Event::Polled { why, .. } => ("polled", None, Some(*why)),
+        Event::Unwatched { why, .. } => ("unwatched", None, Some(*why)),
+        _ => ("other", None, None),
+    };
+    let mut object = Map::new();
+    if let Event::Renamed { from, .. } = event {
+        add_path(&mut object, "from", Some(from));
+    }
+    add_path(&mut object, "path", Some(event.path()));
+    if let Some(is_dir) = is_dir {
+        object.insert("directory".to_owned(), is_dir.into());
+    }
+    if let Some(why) = why {
+        object.insert("why".to_owned(), messages::why(why).0.into());
+    }
+    line(kind, object)
 }
 
 /// A path is text where it can be; else the text is for people, and its bytes are beside it.

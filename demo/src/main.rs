@@ -10,6 +10,7 @@
 mod args;
 mod args_meta;
 mod bar;
+mod changes;
 mod copy;
 mod delete;
 mod destination;
@@ -19,6 +20,7 @@ mod json;
 mod measure;
 mod messages;
 mod meta;
+mod net;
 mod out;
 mod outcome;
 mod pages;
@@ -68,6 +70,8 @@ fn run(command: Command) -> Exit {
         Command::Meta { command } => meta::run(command),
         Command::Recover(args) => recover::run(&args),
         Command::Url { command } => url::run(command),
+        Command::Net { command } => net::run(command),
+        Command::Watch(args) => changes::run(args),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { dir } => pages::man(dir.as_deref()),
     }

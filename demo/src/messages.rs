@@ -3,6 +3,7 @@
 use crate::questions::Malformed;
 use crate::text::{self, count, counted, duration, reason, size};
 use fileops::uri::{self, Scheme};
+use fileops::watch::Why;
 use fileops::{
     Conflict, Damage, EntryKind, Error, Note, NoteKind, Outcome, Party, Past, Question, QuestionKind, Report,
     Resolution, Shortage, Shown, Skipped, Unfit, Verified,
@@ -374,4 +375,35 @@ fn kept(notes: &[Note]) -> Vec<&'static str> {
     ];
     let is_whole = |limits: &[NoteKind]| !notes.iter().any(|note| limits.contains(&note.kind));
     all.into_iter().filter(|(_, limits)| is_whole(limits)).map(|(name, _)| name).collect()
+}
+
+/// Why nobody knows how much room there is.
+pub(crate) fn no_room(error: &Error) -> String {
+    match error.errno() {
+        Some(TIMED_OUT) => "no answer".to_owned(),
+        _ => reason(&error.source),
+    }
+}
+
+/// ETIMEDOUT.
+const TIMED_OUT: i32 = 110;
+
+/// What scripts call the reason of an event, and what people are told.
+pub(crate) fn why(why: Why) -> (&'static str, String) {
+    let (name, words) = match why {
+        Why::NotRead => ("not-read", "more happened than was read"),
+        Why::Overflow => ("overflow", "more happened than the kernel keeps"),
+        Why::TooFast => ("too-fast", "directories changed faster than they could be followed"),
+        Why::Mounts => ("mounts", "something was mounted or unmounted"),
+        Why::Replaced => ("replaced", "something else has this name now"),
+        Why::Switched => ("switched", "it is watched in another way from now on"),
+        Why::Asked => ("asked", "as asked for"),
+        Why::Silent => ("silent", "the kernel does not tell of changes on this file system"),
+        Why::OtherFileSystem => ("other-file-system", "another file system; watch it by its own path"),
+        Why::Limit => ("limit", "the limit of watches is reached, see fs.inotify in sysctl"),
+        Why::TooMany => ("too-many", "there is too much in it to be compared"),
+        Why::Errno(errno) => return ("error", reason(&io::Error::from_raw_os_error(errno))),
+        _ => ("other", "for another reason"),
+    };
+    (name, words.to_owned())
 }

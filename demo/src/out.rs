@@ -23,6 +23,11 @@ impl Out {
         }
     }
 
+    /// Whether nobody reads any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// Whether everything went where somebody wanted it; complains if not.
     pub(crate) fn is_whole(&self) -> bool {
         match &self.lost {

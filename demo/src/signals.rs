@@ -87,6 +87,20 @@ pub(crate) fn listen(held: &Arc<Held>, target: Option<PathBuf>) {
     }
 }
 
+/// Ends the process on the first signal: nothing is begun that would have to be ended well.
+pub(crate) fn end_at_once() {
+    let listener = thread::Builder::new().name("signals".to_owned());
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !is_ignored(signal)));
+    // Without a thread the signals keep their own way, which is to end the process too.
+    if let Ok(mut signals) = signals {
+        let _ = listener.spawn(move || {
+            if signals.forever().next().is_some() {
+                low_level::exit(i32::from(Exit::Cancelled as u8));
+            }
+        });
+    }
+}
+
 /// Whether the caller wants a signal to do nothing, as nohup(1) does. Source: proc_pid_status(5).
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
