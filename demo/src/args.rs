@@ -87,7 +87,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: MetaCommand,
     },
-    /// List, or remove, what interrupted operations left
+    /// List interrupted operations and what they left, until they are resumed, rolled back or forgotten
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArgs),
     /// Translate between addresses of network shares and their paths in ~/net; nothing is looked up

@@ -1,8 +1,14 @@
 //! Lines of standard input, read for the first question and left alone without one.
 
 use std::io::{BufRead, stdin};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, Thread};
+
+/// The longest line that can be an answer: no name of a file is longer than a few KiB, whatever is escaped in it.
+pub(crate) const LONGEST: usize = 64 << 10;
+
+/// So many lines are read ahead of the questions.
+const WAITING: usize = 16;
 
 #[derive(Default)]
 pub(crate) struct Input {
@@ -14,7 +20,7 @@ impl Input {
     /// Somebody is asked: starts reading, on a thread of its own, since a cancelled operation must not wait for a line.
     pub(crate) fn open(&mut self) {
         self.lines.get_or_insert_with(|| {
-            let (lines, received) = channel();
+            let (lines, received) = sync_channel(WAITING);
             let asker = thread::current();
             // Without a thread `lines` is dropped, which says that there is no input.
             let _ = thread::Builder::new().name("answers".to_owned()).spawn(move || {
@@ -39,12 +45,28 @@ impl Input {
     }
 }
 
-fn read(lines: &Sender<Vec<u8>>, asker: &Thread) {
-    for line in stdin().lock().split(b'\n') {
-        let Ok(line) = line else { return };
-        if lines.send(line).is_err() {
+/// Hands on lines until the input ends. Of a line that is too long nothing is kept but so much that it can be told.
+fn read(lines: &SyncSender<Vec<u8>>, asker: &Thread) {
+    let mut input = stdin().lock();
+    let mut line = Vec::new();
+    loop {
+        let Ok(found) = input.fill_buf() else { return };
+        let (end, is_whole) = match found.iter().position(|&byte| byte == b'\n') {
+            Some(end) => (end, true),
+            None => (found.len(), false),
+        };
+        let is_over = found.is_empty();
+        let room = (LONGEST + 1).saturating_sub(line.len());
+        line.extend_from_slice(&found[..end.min(room)]);
+        input.consume(end + usize::from(is_whole));
+        if is_over && line.is_empty() {
             return;
         }
-        asker.unpark();
+        if is_over || is_whole {
+            if lines.send(std::mem::take(&mut line)).is_err() {
+                return;
+            }
+            asker.unpark();
+        }
     }
 }

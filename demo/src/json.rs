@@ -7,8 +7,8 @@ use fileops::meta::{Common, Extracted};
 use fileops::mounts::Mount;
 use fileops::watch::Event;
 use fileops::{
-    EntryKind, Error, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question, QuestionKind, Report,
-    Shortage, Shown, Skipped, Tally, TrashItem, Verified,
+    EntryKind, Error, Interrupted, Leftover, Moved, Note, Outcome, Party, Past, Phase, Progress, Question,
+    QuestionKind, Report, Shortage, Shown, Skipped, Tally, TrashItem, Verified,
 };
 use serde_json::{Map, Value, json};
 use std::ffi::{OsStr, OsString};
@@ -308,8 +308,27 @@ pub(crate) fn past(past: &Past, state: &str) -> String {
     line("past", object)
 }
 
-pub(crate) fn recovery(found: usize, removed: usize, failures: usize, exit: u8) -> String {
-    line("report", members(json!({ "exit": exit, "found": found, "removed": removed, "failures": failures })))
+pub(crate) fn interrupted(operation: &Interrupted) -> String {
+    let mut object = members(json!({
+        "id": operation.id,
+        "verb": operation.verb,
+        "started": operation.started,
+        "steps": operation.steps,
+        "leftovers": operation.leftovers.len(),
+    }));
+    add_path(&mut object, "path", Some(&operation.path));
+    line("interrupted", object)
+}
+
+pub(crate) fn recovery((found, interrupted): (usize, usize), removed: usize, failures: usize, exit: u8) -> String {
+    let object = json!({
+        "exit": exit,
+        "found": found,
+        "interrupted": interrupted,
+        "removed": removed,
+        "failures": failures,
+    });
+    line("report", members(object))
 }
 
 /// A mount, with its room or why that is not known.

@@ -215,6 +215,7 @@ pub(crate) fn unfit(unfit: Unfit) -> &'static str {
 /// What is wrong with a line that should be an answer.
 pub(crate) fn malformed(malformed: Malformed) -> &'static str {
     match malformed {
+        Malformed::TooLong => "a line of an answer has at most 64 KiB",
         Malformed::NotAnObject => "an answer is a JSON object on a line",
         Malformed::NoId => "\"answer\" must be the number of a question",
         Malformed::UnknownDo => "\"do\" is not one of the question's \"answers\"",
@@ -308,8 +309,12 @@ pub(crate) fn empty_needs_yes() -> &'static str {
     "fileops: emptying the trash cannot be undone: say --yes, or be asked on a terminal"
 }
 
-pub(crate) fn cannot_resume(id: &str) -> String {
-    format!("fileops: no record tells what operation {} was asked for", Shown(Path::new(id)))
+pub(crate) fn cannot_resume(id: &str, verb: &str) -> String {
+    let id = Shown(Path::new(id));
+    match verb {
+        "trash" | "restore" => format!("fileops: {id} ({verb}) cannot be gone on with: --roll-back or --forget it"),
+        _ => format!("fileops: no record tells what operation {id} was asked for"),
+    }
 }
 
 pub(crate) fn nothing_to_undo(id: Option<&str>) -> String {

@@ -6,16 +6,19 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{json, messages, text};
-use fileops::{Error, Leftover, Operation, Shown};
-use std::collections::HashSet;
+use fileops::{Error, Interrupted, Leftover, Operation, Shown};
 
 pub(crate) fn run(args: &RecoverArgs) -> Exit {
-    let mut recovery = Recovery { args, out: Out::default(), found: 0, removed: 0, failures: 0, is_cancelled: false };
-    let leftovers = recovery.find();
-    for leftover in &leftovers {
+    let mut recovery =
+        Recovery { args, out: Out::default(), found: 0, interrupted: 0, removed: 0, failures: 0, is_cancelled: false };
+    let (interrupted, unknown) = recovery.find();
+    for leftover in interrupted.iter().flat_map(|interrupted| &interrupted.leftovers).chain(&unknown) {
         recovery.settle(leftover);
     }
-    recovery.each_operation(&leftovers);
+    for operation in &interrupted {
+        recovery.tell(operation);
+    }
+    recovery.each_operation(&interrupted);
     recovery.end()
 }
 
@@ -23,65 +26,73 @@ struct Recovery<'a> {
     args: &'a RecoverArgs,
     out: Out,
     found: usize,
+    interrupted: usize,
     removed: usize,
     failures: usize,
     is_cancelled: bool,
 }
 
 impl Recovery<'_> {
-    /// What the journals know of, then what else is below the paths.
-    fn find(&mut self) -> Vec<Leftover> {
-        let mut found = fileops::leftovers().unwrap_or_else(|error| {
+    /// The operations that the journals know of, and what else is below the paths.
+    fn find(&mut self) -> (Vec<Interrupted>, Vec<Leftover>) {
+        let mut interrupted = fileops::interrupted().unwrap_or_else(|error| {
             self.fail(&error);
             Vec::new()
         });
+        let mut unknown: Vec<Leftover> = Vec::new();
         for path in &self.args.paths {
             let more = fileops::search(path).unwrap_or_else(|(more, errors)| {
                 errors.iter().for_each(|error| self.fail(error));
                 more
             });
             // One path can be below another.
-            let is_new = |leftover: &Leftover| found.iter().all(|known: &Leftover| known.path != leftover.path);
+            let known = || interrupted.iter().flat_map(|interrupted| &interrupted.leftovers).chain(&unknown);
+            let is_new = |leftover: &Leftover| known().all(|known| known.path != leftover.path);
             let more: Vec<Leftover> = more.into_iter().filter(is_new).collect();
-            found.extend(more);
+            unknown.extend(more);
         }
         if !self.args.id.is_empty() {
-            found.retain(|leftover| leftover.operation.as_ref().is_some_and(|id| self.args.id.contains(id)));
+            interrupted.retain(|operation| self.args.id.contains(&operation.id));
+            unknown.clear();
         }
-        self.found = found.len();
-        found
+        self.found = unknown.len() + interrupted.iter().map(|operation| operation.leftovers.len()).sum::<usize>();
+        self.interrupted = interrupted.len();
+        (interrupted, unknown)
     }
 
-    /// Resumes, rolls back or forgets each operation once, however much it left.
-    fn each_operation(&mut self, leftovers: &[Leftover]) {
-        if !(self.args.resume || self.args.roll_back || self.args.forget) {
-            return;
-        }
-        let mut seen = HashSet::new();
-        for leftover in leftovers {
-            let Some(id) = leftover.operation.as_ref().filter(|id| seen.insert((*id).clone())) else { continue };
-            if self.is_cancelled {
-                return;
-            }
+    /// Resumes, rolls back or forgets each operation.
+    fn each_operation(&mut self, interrupted: &[Interrupted]) {
+        for operation in interrupted {
             match () {
-                () if self.args.resume => self.resume(id, leftover),
-                () if self.args.roll_back => self.follow(|| fileops::undo(id).start()),
-                () => {
-                    if let Err(error) = fileops::forget(id) {
+                () if self.is_cancelled => return,
+                () if self.args.resume => self.resume(operation),
+                () if self.args.roll_back => self.follow(|| operation.roll_back().start()),
+                () if self.args.forget => {
+                    if let Err(error) = fileops::forget(&operation.id) {
                         self.fail(&error);
                     }
                 }
+                () => {}
             }
         }
     }
 
-    fn resume(&mut self, id: &str, leftover: &Leftover) {
-        match leftover.again() {
+    fn resume(&mut self, operation: &Interrupted) {
+        match operation.again() {
             Some(again) => self.follow(|| again.start()),
             None => {
                 self.failures += 1;
-                complain(&messages::cannot_resume(id));
+                complain(&messages::cannot_resume(&operation.id, &operation.verb));
             }
+        }
+    }
+
+    /// Says what was interrupted, where that is not told by what it left.
+    fn tell(&mut self, operation: &Interrupted) {
+        if self.args.view.json {
+            self.out.line(&json::interrupted(operation));
+        } else if operation.leftovers.is_empty() {
+            self.out.line(&interrupted(operation));
         }
     }
 
@@ -128,7 +139,7 @@ impl Recovery<'_> {
             _ => Exit::Incomplete,
         };
         if self.args.view.json {
-            self.out.line(&json::recovery(self.found, self.removed, self.failures, exit as u8));
+            self.out.line(&json::recovery((self.found, self.interrupted), self.removed, self.failures, exit as u8));
         }
         outcome::settle(exit, &self.out)
     }
@@ -155,4 +166,12 @@ fn line(leftover: &Leftover, state: &str) -> String {
         line += &format!("  started {}", text::moment(started));
     }
     text::printable(&line)
+}
+
+/// "interrupted  abcdefgh  /a/b  copy, 3 steps done  started 2026-08-01 12:00:00 UTC".
+fn interrupted(operation: &Interrupted) -> String {
+    let Interrupted { id, verb, started, path, steps, .. } = operation;
+    let steps = text::counted(*steps as u64, "step", "steps");
+    let (path, started) = (Shown(path), text::moment(*started));
+    text::printable(&format!("{:<11}  {id:<8}  {path}  {verb}, {steps} done  started {started}", "interrupted"))
 }

@@ -73,7 +73,7 @@
 //! | [`trash`], [`restore`] | into the trash of the freedesktop specification, on every mount, and back |
 //! | [`trash_list`], [`trash_delete`], [`empty_trash`] | what is in it, and away with it |
 //! | [`measure`] | entries, bytes, allocated bytes, as du(1) counts |
-//! | [`leftovers`], [`search`] | what interrupted operations left on disk, told by identity, removed when asked |
+//! | [`interrupted`], [`leftovers`], [`search`] | what interrupted operations left on disk, told by identity, removed when asked |
 //!
 //! | beside them | |
 //! |---|---|
@@ -116,7 +116,7 @@ pub use operation::{OnShortage, Operation, Running, Shortage};
 pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as, duplicate};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
-pub use ops::recover::{Again, Leftover, forget, leftovers, search};
+pub use ops::recover::{Again, Interrupted, Leftover, forget, interrupted, leftovers, search};
 pub use ops::relocate::{Move, move_as, move_to};
 pub use ops::single::{Single, create_dir, create_file, hard_link, rename, symlink};
 pub use ops::trash::{

@@ -1,6 +1,6 @@
 //! Questions as lines of JSON on standard output, answers as lines of JSON on standard input.
 
-use crate::input::Input;
+use crate::input::{Input, LONGEST};
 use crate::out::Out;
 use crate::signals::Held;
 use crate::{json, messages};
@@ -27,6 +27,7 @@ enum Wish {
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
+    TooLong,
     NotAnObject,
     NoId,
     UnknownDo,
@@ -83,6 +84,9 @@ fn compare(operation: &Operation, id: u64) -> Option<Comparison> {
 
 /// The question that a line is about, as far as that can be told, and what it asks for.
 fn understand(line: &[u8]) -> (Option<u64>, Result<Wish, Malformed>) {
+    if line.len() > LONGEST {
+        return (None, Err(Malformed::TooLong));
+    }
     let Ok(object @ Value::Object(_)) = serde_json::from_slice::<Value>(line) else {
         return (None, Err(Malformed::NotAnObject));
     };

@@ -212,3 +212,47 @@ fn the_bar_is_absent_without_a_terminal_and_there_when_asked_for() {
     assert_eq!(bar("--progress=never"), "");
     assert!(bar("--progress=bar").contains("MiB of"));
 }
+
+/// A copy that has two files done and is killed in the middle of a third, which is large.
+fn killed_copy(place: &Place) {
+    place.file("file", "1");
+    place.file("tree/a", "2");
+    place.file("large/0", &"fileops!".repeat(1 << 20));
+    fs::create_dir(place.path("into")).unwrap();
+    let words = ["copy", "--jobs=1", "--bwlimit=1M", "file", "tree", "large", "into"];
+    let mut child = place.command(words).spawn().unwrap();
+    while place.names("into").len() < 3 || !place.exists("into/tree") || !place.exists("into/file") {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn recover_lists_a_killed_operation_until_it_is_resumed_rolled_back_or_forgotten() {
+    for way in ["--resume", "--roll-back", "--forget"] {
+        let place = Place::new();
+        killed_copy(&place);
+        // Its stage is removed; what it had done is there.
+        place.expect(0, "recover --remove");
+        for _ in 0..2 {
+            let listed = stdout(&place.expect(0, "recover"));
+            assert!(listed.starts_with("interrupted  ") && listed.contains("  copy, 2 steps done  "), "{listed}");
+            let lines = json_lines(&place.expect(0, "recover --json"));
+            let operation = of_kind(&lines, "interrupted")[0];
+            assert_eq!((&operation["verb"], &operation["steps"]), (&"copy".into(), &2.into()));
+            assert_eq!(of_kind(&lines, "report")[0]["interrupted"], 1);
+        }
+        place.expect(0, &format!("recover {way}"));
+        assert_eq!(stdout(&place.expect(0, "recover")), "", "{way}");
+        match way {
+            "--resume" => assert!(place.names("into").len() == 3 && place.exists("into/large/0")),
+            "--roll-back" => assert!(place.names("into").is_empty()),
+            _ => {
+                assert!(place.names("into").len() == 2 && !place.exists("into/large"));
+                place.expect(0, "undo");
+                assert!(place.names("into").is_empty());
+            }
+        }
+    }
+}

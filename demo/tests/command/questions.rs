@@ -143,6 +143,32 @@ fn a_malformed_answer_gets_an_error_and_the_question_stays_open() {
 }
 
 #[test]
+fn a_line_without_an_end_takes_no_memory_and_gets_an_error() {
+    let place = Place::new();
+    conflicts(&place, &["a"]);
+    let mut asked = Asked::new(&place, "copy --json --on-conflict=ask -T from to");
+    let [a] = asked.questions(["a"]);
+    let most = |asked: &Asked| {
+        let status = fs::read_to_string(format!("/proc/{}/status", asked.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    let before = most(&asked);
+    let block = vec![b'x'; 1 << 20];
+    for _ in 0..64 {
+        asked.input.as_mut().unwrap().write_all(&block).unwrap();
+    }
+    let grown = most(&asked) - before;
+    assert!(grown < 8 << 10, "{grown} KiB more");
+    asked.say("");
+    let error = asked.next("error");
+    assert!(error["answer"].is_null() && error["error"].as_str().unwrap().contains("64 KiB"), "{error}");
+    asked.answer(&a, json!({ "do": "replace" }));
+    assert_eq!(asked.end().0, Some(0));
+    assert_eq!(place.read("to/a"), "new one");
+}
+
+#[test]
 fn a_failure_is_asked_about_and_tried_again() {
     let place = Place::new();
     ["from", "to"].iter().for_each(|name| fs::create_dir(place.path(name)).unwrap());

@@ -10,6 +10,7 @@ mod line;
 mod origin;
 mod passage;
 mod read;
+mod rights;
 mod step;
 
 pub(crate) use origin::Origin;
@@ -252,7 +253,9 @@ impl Journal {
             let ended = match open.changes {
                 0 if is_clean => open.flush().and_then(|()| fs::remove_file(&open.path)),
                 0 => open.flush(),
-                _ => open.end(outcome).and_then(|()| if is_clean { archive(&open.path, &self.id) } else { Ok(()) }),
+                _ => {
+                    open.end(outcome).and_then(|()| if is_clean { archive(&open.path, &self.id, None) } else { Ok(()) })
+                }
             };
             self.failed(ended);
         }
@@ -372,11 +375,19 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Moves a journal to the history, under the time of its end.
-pub(crate) fn archive(path: &Path, id: &str) -> io::Result<()> {
+/// Moves a journal to the history, under the time of its end: after all that are there, or where it belongs if it was
+/// interrupted then.
+pub(crate) fn archive(path: &Path, id: &str, interrupted: Option<Duration>) -> io::Result<()> {
     let dir = directory("history").ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     make_dir(&dir)?;
-    fs::rename(path, dir.join(format!("{:020}-{id}.journal", now().as_nanos())))
+    // A clock that was set back must not put what was done later before what was done earlier.
+    let last =
+        || -> io::Result<_> { Ok(read::journals("history")?.iter().filter_map(|path| read::order_of(path)).max()) };
+    let order = match interrupted {
+        Some(time) => time,
+        None => last()?.map_or_else(now, |last| now().max(last + Duration::from_nanos(1))),
+    };
+    fs::rename(path, dir.join(format!("{:020}-{id}.journal", order.as_nanos())))
 }
 
 /// Where the journal of an operation is: of one that was interrupted, or of one in the history.

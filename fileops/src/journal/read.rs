@@ -3,6 +3,7 @@
 use super::line::{fields, line, number, whole};
 use super::origin::Origin;
 use super::passage::is_passage;
+use super::rights::Opened;
 use super::step::{Step, is_name, is_real};
 use super::{HEADER, VERSION, directory};
 use crate::sys::{lock as locks, open};
@@ -44,8 +45,12 @@ pub(crate) struct Written {
     pub(crate) undoes: Option<String>,
     /// What was undone or redone, in the end: "copy".
     pub(crate) original: Option<String>,
+    /// Modes that were not put back.
+    pub(crate) opened: Vec<Opened>,
     /// When the last record was written, for one that did not come to its end.
     pub(crate) written: Duration,
+    /// What came later has more, whatever was done to the clock: the time of its end, or more.
+    pub(crate) order: Duration,
 }
 
 /// A stage as it was recorded.
@@ -144,6 +149,13 @@ pub(super) fn id_of(path: &Path) -> String {
     stem.rsplit('-').next().unwrap_or_default().to_owned()
 }
 
+/// The place of a journal in the history, by its name; `None` for one that is not there.
+pub(super) fn order_of(path: &Path) -> Option<Duration> {
+    let name = path.file_stem()?.to_str()?;
+    let (time, _) = name.split_once('-')?;
+    time.parse().ok().map(Duration::from_nanos)
+}
+
 /// What a kill at the first record left.
 fn remove_unseen(path: &Path) {
     let age = fs::symlink_metadata(path).and_then(|stat| stat.modified()).ok().and_then(|time| time.elapsed().ok());
@@ -181,6 +193,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Written>> {
     written.path = path.to_owned();
     written.id = id_of(path);
     written.written = stat.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    written.order = order_of(path).unwrap_or(written.written);
     Ok(Some(written))
 }
 
@@ -234,6 +247,8 @@ fn parse(bytes: &[u8]) -> Option<Written> {
                 stage.into_iter().for_each(|stage| stage.origin.clone_from(&origin));
             }
             (b"asked", _) => parsed.asked = rest.to_vec(),
+            (b"opened", _) => parsed.opened.extend(Opened::parse(rest)),
+            (b"closed", Some(at)) => parsed.opened.retain(|opened| opened.number != at),
             (b"gone", Some(at)) => parsed.stages.retain(|stage| stage.number != at),
             (b"undoes", _) => {
                 let text = |field: &Vec<u8>| String::from_utf8_lossy(field).into_owned();
@@ -310,7 +325,7 @@ impl Held {
 
     /// Moves it to the history.
     pub(crate) fn archive(&self) -> io::Result<()> {
-        super::archive(&self.journal.path, &self.journal.id)
+        super::archive(&self.journal.path, &self.journal.id, Some(self.journal.order))
     }
 
     /// Removes it: it has nothing left to say, unless something went to another file system and earlier operations have to

@@ -1,20 +1,21 @@
 //! What interrupted operations left: found in their journals, or by their names on a disk; told by identity; removed only
 //! when asked to.
 
-use super::copy::{self, Copy};
+use super::copy::{self, Copy, Destination};
 use super::relocate::Move;
-use super::{remove, source, undo};
+use super::undo::Undo;
+use super::{remove, source, steps, undo};
 use crate::control::lock;
 use crate::engine::{self, End, Enter, Entry, Node, Root, Visit, Visitor, Worker, Workers};
 use crate::error::{Action, During, Error, Result};
-use crate::journal::{self, Recorded, Written};
+use crate::journal::{self, Held, Identity, Location, Recorded, Step, Written};
 use crate::operation::{Job, OnShortage, Operation};
 use crate::pool::Pool;
-use crate::report::Outcome;
-use crate::sys::list;
-use crate::sys::mount;
+use crate::report::{Outcome, Report};
 use crate::sys::stat::{Id, Stat};
+use crate::sys::{attributes, list, mount, name, open};
 use rustix::fs::FileType;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub enum Again {
     Copy(Copy),
     /// A move, of what it had not moved yet.
     Move(Move),
+    /// An undo or redo, of what it had not taken back yet.
+    Undo(Undo),
 }
 
 impl Again {
@@ -36,7 +39,50 @@ impl Again {
         match self {
             Again::Copy(copy) => copy.start(),
             Again::Move(relocation) => relocation.start(),
+            Again::Undo(undo) => undo.start(),
         }
+    }
+
+    /// What was asked for once more. When it is done the interrupted one is no more.
+    fn of(id: &str, asked: &[Vec<u8>]) -> Option<Again> {
+        let (sources, destination, options) = copy::parse(asked)?;
+        Some(match options.moves {
+            Some(_) => Again::Move(Move::with(still_there(sources), destination, options).going_on_with(id)),
+            None => {
+                let sources = still_to_copy(sources, &destination, id);
+                Again::Copy(Copy::with(sources, destination, options).going_on_with(id))
+            }
+        })
+    }
+}
+
+/// What was copied before the interruption, and is there as it was made, would be in the way of itself.
+fn still_to_copy(sources: Vec<PathBuf>, destination: &Destination, id: &str) -> Vec<PathBuf> {
+    let Destination::Into(into) = destination else { return sources };
+    let Some(home) = open::root(into).ok().and_then(|dir| name::real_path(&dir)) else { return sources };
+    let interrupted = journal::interrupted().unwrap_or_default().into_iter().find(|held| held.journal.id == id);
+    let is_there = |at: &Location, identity: &Identity| {
+        let stat = steps::open_dir(&at.dir).and_then(|dir| Stat::at(&dir, &at.name));
+        stat.is_ok_and(|stat| identity.is_same(&stat, &at.dir.file_system))
+    };
+    let made: HashSet<PathBuf> = interrupted
+        .iter()
+        .flat_map(|held| &held.journal.steps)
+        .filter(|begun| !begun.is_inverted)
+        .filter_map(|begun| match &begun.step {
+            Step::Created { at, identity } if is_there(at, identity) => Some(at.path()),
+            _ => None,
+        })
+        .collect();
+    let is_made = |source: &PathBuf| source.file_name().is_some_and(|name| made.contains(&home.join(name)));
+    sources.into_iter().filter(|source| !is_made(source)).collect()
+}
+
+/// An interrupted operation was gone on with: what it had done is a part of the history now.
+pub(super) fn was_resumed(id: Option<&str>, report: &Report) {
+    if let Some(id) = id.filter(|_| report.outcome == Outcome::Done) {
+        // One that gave away all it had is there already.
+        let _ = forget(id);
     }
 }
 
@@ -80,11 +126,7 @@ pub struct Leftover {
 impl Leftover {
     /// What left it, not started yet. Started, it goes on where it was interrupted. `None` where no record tells what it was.
     pub fn again(&self) -> Option<Again> {
-        let (sources, destination, options) = copy::parse(&self.asked)?;
-        Some(match options.moves {
-            Some(_) => Again::Move(Move::with(still_there(sources), destination, options)),
-            None => Again::Copy(Copy::with(sources, destination, options)),
-        })
+        Again::of(self.operation.as_deref()?, &self.asked)
     }
 
     /// Removes it, with everything in it, if it is still the file that was found.
@@ -105,33 +147,114 @@ impl Leftover {
     }
 }
 
-/// All that the journals of interrupted operations know of. Running operations are skipped; journals that have nothing left
-/// to say are removed.
+/// An operation that was interrupted, and since then neither gone on with nor rolled back nor forgotten.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct Interrupted {
+    /// What it is called by: [`forget`] forgets it.
+    pub id: String,
+    /// What it was: "copy", "move", "trash", "undo".
+    pub verb: String,
+    /// When it started, in seconds since 1970.
+    pub started: u64,
+    /// The first path it was about.
+    pub path: PathBuf,
+    /// The steps it had done: entries that were made, replaced, moved or taken away, a new tree counting as one.
+    pub steps: usize,
+    /// What it left unfinished on disk, as far as that can be looked at.
+    pub leftovers: Vec<Leftover>,
+    asked: Vec<Vec<u8>>,
+    /// Which operation it undid or redid.
+    undone: Option<String>,
+}
+
+impl Interrupted {
+    /// The operation, not started yet. Started, it goes on where it was interrupted. `None` where that cannot be: what was
+    /// put into the trash, or taken out, is rolled back or forgotten.
+    pub fn again(&self) -> Option<Again> {
+        match (self.verb.as_str(), &self.undone) {
+            ("undo", Some(id)) => Some(Again::Undo(undo::undo(id))),
+            ("redo", Some(id)) => Some(Again::Undo(undo::redo(id))),
+            _ => Again::of(&self.id, &self.asked),
+        }
+    }
+
+    /// What takes back what it had done, and removes what it left unfinished; not started yet.
+    pub fn roll_back(&self) -> Undo {
+        match (self.verb.as_str(), &self.undone) {
+            ("undo", Some(id)) => undo::redo(id),
+            _ => undo::undo(&self.id),
+        }
+    }
+}
+
+/// All operations that were interrupted, the oldest first. Running ones are skipped; those that have nothing left to say are
+/// forgotten. Modes that were changed for the time are put back.
 ///
 /// # Errors
-/// When the journals cannot be read. A leftover on a medium that is not there is kept for the next time.
-pub fn leftovers() -> Result<Vec<Leftover>> {
+/// When the journals cannot be read. What is on a medium that is not there is kept for the next time.
+pub fn interrupted() -> Result<Vec<Interrupted>> {
     let mut found = Vec::new();
     for mut held in journal::interrupted().during(Action::Journal, PathBuf::new)? {
         // What cannot be looked at now is looked at the next time.
-        let mut is_settled = undo::settle(&mut held).is_ok();
+        let mut is_settled = undo::settle(&mut held).is_ok() & put_back_modes(&mut held).is_ok();
         let journal = &held.journal;
+        let mut leftovers = Vec::new();
         for stage in &journal.stages {
             match look(journal, stage) {
                 Ok(leftover) => {
                     is_settled &= leftover.is_none();
-                    found.extend(leftover);
+                    leftovers.extend(leftover);
                 }
                 // The directory is gone, or its medium is not there: only the second may come back.
                 Err(error) => is_settled &= error.kind() == io::ErrorKind::NotFound && is_still_there(&stage.dir),
             }
         }
-        if is_settled {
-            let settled = if journal.has_changes() { held.archive() } else { held.forget() };
-            settled.during(Action::Journal, || &journal.path)?;
+        if is_settled && !journal.has_changes() {
+            held.forget().during(Action::Journal, || &journal.path)?;
+            continue;
         }
+        let path = undo::about(journal).or_else(|| leftovers.first()?.wanted.clone()).unwrap_or_default();
+        found.push(Interrupted {
+            id: journal.id.clone(),
+            verb: journal.verb.clone(),
+            started: journal.started,
+            path,
+            steps: journal.steps.iter().filter(|begun| begun.step.is_change() && !begun.is_inverted).count(),
+            leftovers,
+            asked: journal.asked.clone(),
+            undone: undo::undone_by(journal).during(Action::Journal, || &journal.path)?,
+        });
     }
     Ok(found)
+}
+
+/// What a kill left opened for the time, and nobody changed since.
+pub(super) fn put_back_modes(held: &mut Held) -> io::Result<()> {
+    let mut failed = None;
+    // What is inside was opened later.
+    for opened in held.journal.opened.clone().into_iter().rev() {
+        let put_back = steps::open_dir(&opened.at.dir).and_then(|dir| {
+            let stat = Stat::at(&dir, &opened.at.name)?;
+            match stat.id.ino == opened.inode && stat.permissions() == opened.during {
+                true => attributes::set_mode_at(&dir, &opened.at.name, opened.before),
+                false => Ok(()),
+            }
+        });
+        match put_back {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => failed = Some(error),
+            _ => held.closed(opened.number)?,
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// All that the journals of interrupted operations know of; see [`interrupted`].
+///
+/// # Errors
+/// When the journals cannot be read. A leftover on a medium that is not there is kept for the next time.
+pub fn leftovers() -> Result<Vec<Leftover>> {
+    Ok(interrupted()?.into_iter().flat_map(|interrupted| interrupted.leftovers).collect())
 }
 
 /// Forgets an interrupted operation: what it left on disk stays, and nothing knows of it any more but [`search`]. What it
@@ -140,7 +263,11 @@ pub fn leftovers() -> Result<Vec<Leftover>> {
 /// # Errors
 /// ENOENT when no such operation is known, EBUSY when it runs, or somebody else recovers it.
 pub fn forget(id: &str) -> Result<()> {
-    let held = undo::hold(id, Action::Journal)?;
+    let mut held = undo::hold(id, Action::Journal)?;
+    if !held.is_interrupted() {
+        return Err(undo::unknown(Action::Journal, id));
+    }
+    let _ = put_back_modes(&mut held);
     let settled = if held.journal.has_changes() { held.archive() } else { held.forget() };
     settled.during(Action::Journal, || &held.journal.path)
 }

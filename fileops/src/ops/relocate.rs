@@ -2,6 +2,7 @@
 
 use super::copy::{self, Destination, Durability, Names, Options, ReadOnlyDirs, Resume, Together, Verify};
 use super::delete::Mounts;
+use super::recover;
 use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::engine::Workers;
 use crate::operation::{Job, OnShortage, Operation, Running};
@@ -58,6 +59,8 @@ pub struct Move {
     destination: Destination,
     options: Options,
     pool: Option<Pool>,
+    /// Which interrupted operation this goes on with.
+    resumes: Option<String>,
 }
 
 impl Move {
@@ -69,7 +72,11 @@ impl Move {
     pub(super) fn with(sources: Vec<PathBuf>, destination: Destination, options: Options) -> Move {
         // What is copied is made durable in a way of its own, before its source goes.
         let options = Options { durability: Some(Durability::Cached), ..options };
-        Move { sources, destination, options, pool: None }
+        Move { sources, destination, options, pool: None, resumes: None }
+    }
+
+    pub(super) fn going_on_with(self, id: &str) -> Move {
+        Move { resumes: Some(id.to_owned()), ..self }
     }
 
     /// Whether new names are on the device too when the move is done; default [`Durability::Cached`]. What is copied always is,
@@ -167,11 +174,14 @@ impl Move {
     pub fn start(self) -> Operation {
         let pool = self.pool.unwrap_or_else(|| Pool::global().clone());
         let (sources, destination, options) = (self.sources, self.destination, self.options);
+        let resumes = self.resumes;
         let job = Job::with_rules("move", options.on_shortage, options.on_error);
         job.bandwidth.set(options.bandwidth);
         let uses = uses(&sources, &destination);
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
-            copy::run(sources, destination, options, &job, &pool)
+            let report = copy::run(sources, destination, options, &job, &pool);
+            recover::was_resumed(resumes.as_deref(), &report);
+            report
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Moving: on one mount by renaming, across mounts by copies whose sources go last; and what is left when that goes wrong.
 
 mod across;
+mod answers;
 mod cancels;
 mod crashes;
 mod guards;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fileops::{Refusal, Report, Trashed};
+use fileops::{OnConflict, Refusal, Report, Trashed};
 use fileops_tests::snapshot::snapshot;
 use fileops_tests::tree::make;
 use fileops_tests::{Mount, Tree, require_root};
@@ -105,6 +105,50 @@ fn what_was_taken_out_since_is_back_already_and_all_else_comes_back() {
     complete(undo(&report));
     tree.assert("a=1 b=2");
     assert_eq!(names(&home_trash()), Default::default());
+}
+
+#[test]
+fn names_of_one_file_go_and_come_back_together_and_stay_names_of_one_file() {
+    alone!();
+    let tree = Tree::new("dir/a=x dir/b=>dir/a dir/c=>dir/a");
+    let before = snapshot(tree.root());
+    let report = complete(put(&[&tree.path("dir/a"), &tree.path("dir/b")])).report;
+    complete(undo(&report));
+    assert_eq!(snapshot(tree.root()), before);
+    let report = complete(put(&[&tree.path("dir/a"), &tree.path("dir/b"), &tree.path("dir/c")])).report;
+    let back = fileops::block_on(async { fileops::restore(items_in(&home_trash())).await });
+    let back = complete(back).report;
+    let is_as_before = || {
+        // A restore is a change of the directory.
+        let ignore = fileops_tests::Ignore { dir_mtime: true, ..Default::default() };
+        let found = fileops_tests::differences(&before, &snapshot(tree.root()), &ignore);
+        assert!(found.is_empty(), "{found:?}");
+    };
+    is_as_before();
+    complete(undo(&back));
+    complete(undo(&report));
+    is_as_before();
+    // A name is back where another name of the file is by then: that one is kept, and comes back.
+    let report = complete(put(&[&tree.path("dir/a")])).report;
+    fs::hard_link(tree.path("dir/b"), tree.path("dir/a")).expect("linked");
+    let restore = fileops::restore([Trashed::Original(tree.path("dir/a"))]).on_conflict(OnConflict::Replace);
+    let back = complete(fileops::block_on(async { restore.await })).report;
+    tree.assert("dir/a=x dir/b=>dir/a dir/c=>dir/a");
+    complete(undo(&back));
+    tree.assert("dir/a=x dir/b=>dir/a dir/c=>dir/a");
+    assert_eq!(names(&home_trash()).0, set(&["a"]));
+    drop(report);
+}
+
+#[test]
+fn a_path_that_is_given_twice_is_done_once_and_fails_once() {
+    alone!();
+    let tree = Tree::new("a=x b=>a");
+    let before = snapshot(tree.root());
+    let report = put(&[&tree.path("a"), &tree.path("a"), &tree.path("b")]);
+    assert_eq!((report.entries, report.failures.len(), report.moved.len()), (2, 1, 2), "{report:?}");
+    assert!(undo(&report).is_complete());
+    assert_eq!(snapshot(tree.root()), before);
 }
 
 #[test]

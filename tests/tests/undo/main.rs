@@ -5,6 +5,7 @@ mod again;
 mod area;
 mod changed;
 mod histories;
+mod interrupted;
 mod kills;
 mod levels;
 mod passages;

@@ -17,7 +17,7 @@ use crate::progress::add;
 use crate::sys::data;
 use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Stat, Time};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -39,6 +39,10 @@ pub(super) struct Arrivals {
     /// Those that wait, and those that are about to get their names.
     under_way: AtomicUsize,
     roots_left: AtomicUsize,
+    /// Roots of which only that is left which somebody is asked about: nothing waits for them.
+    resting: Mutex<HashSet<usize>>,
+    /// Roots that could not be begun.
+    failed: Mutex<HashSet<usize>>,
     /// Trees that had their names before all of them was done.
     at_last: Mutex<Vec<Arc<Node<Place>>>>,
     next: Mutex<Instant>,
@@ -46,9 +50,9 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     pub(super) fn new(roots: usize) -> Arrivals {
-        let (waiting, under_way, at_last) = Default::default();
+        let (waiting, under_way, at_last, resting, failed) = Default::default();
         let next = Mutex::new(Instant::now() + LONGEST);
-        Arrivals { waiting, under_way, roots_left: AtomicUsize::new(roots), at_last, next }
+        Arrivals { waiting, under_way, roots_left: AtomicUsize::new(roots), resting, failed, at_last, next }
     }
 
     /// The source of a tree that others see already goes when everything else has.
@@ -135,10 +139,31 @@ impl Copying {
     }
 
     /// A source that the caller named is over; after the last one nothing waits any longer.
-    pub(super) fn root_over(&self, worker: &mut Worker<Self>) {
+    pub(super) fn root_over(&self, worker: &mut Worker<Self>, root: &Arc<Node<Place>>) {
         let Some(moving) = &self.moving else { return };
-        let is_last = moving.arrivals.roots_left.fetch_sub(1, Ordering::AcqRel) == 1;
-        if is_last || moving.lands_each_root {
+        lock(&moving.arrivals.resting).remove(&Arc::as_ptr(root).addr());
+        self.one_less(worker, moving);
+    }
+
+    /// A source could not be begun: it is over, unless it is tried again.
+    pub(super) fn root_failed(&self, worker: &mut Worker<Self>, index: usize) {
+        let Some(moving) = &self.moving else { return };
+        lock(&moving.arrivals.failed).insert(index);
+        self.one_less(worker, moving);
+    }
+
+    pub(super) fn root_begins(&self, index: usize) {
+        let Some(moving) = &self.moving else { return };
+        if lock(&moving.arrivals.failed).remove(&index) {
+            moving.arrivals.roots_left.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn one_less(&self, worker: &mut Worker<Self>, moving: &Moving) {
+        let resting = lock(&moving.arrivals.resting).len();
+        let left = moving.arrivals.roots_left.fetch_sub(1, Ordering::AcqRel) - 1;
+        let is_last = left == 0;
+        if left <= resting || moving.lands_each_root {
             self.land(worker, moving);
         }
         // After a cancel what was not moved keeps the directories it is in.
@@ -171,6 +196,14 @@ impl Copying {
             }
         }
         self.let_go(worker, moving, landed);
+    }
+
+    /// Of a source that the caller named only that is left which somebody is asked about.
+    pub(super) fn root_rests(&self, worker: &mut Worker<Self>, root: &Arc<Node<Place>>) {
+        if let Some(moving) = &self.moving {
+            lock(&moving.arrivals.resting).insert(Arc::as_ptr(root).addr());
+            self.land(worker, moving);
+        }
     }
 
     /// All that can be done now is done, and somebody is asked about the rest.

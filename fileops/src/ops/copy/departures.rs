@@ -10,8 +10,8 @@ use crate::journal::Pending;
 use crate::operation::Job;
 use crate::ops::delete::{self, Consent, Mounts, Verdict};
 use crate::pool::Pool;
-use crate::sys::name;
 use crate::sys::stat::{Id, Stat, Time};
+use crate::sys::{list, name};
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
@@ -111,7 +111,8 @@ impl Departures {
     fn remove_file(&self, job: &Job, departure: &Departure, read: &Stat) {
         let path = || departure.dir.path_of(End::Source, &departure.name);
         let stat = match Stat::at(&*departure.file, &departure.name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            // Somebody else took it; or a server was wrong about that, and the directory's own list says so.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_not_listed(departure) => return,
             stat => stat,
         };
         let removed = stat.during(Action::Stat, path).and_then(|stat| {
@@ -143,6 +144,10 @@ impl Departures {
     pub(super) fn take_emptied(&self) -> Vec<Arc<Node<Place>>> {
         std::mem::take(&mut *lock(&self.emptied))
     }
+}
+
+fn is_not_listed(Departure { file, name, .. }: &Departure) -> bool {
+    list::inodes(&**file, [name, name]).is_ok_and(|[found, _]| found.is_none())
 }
 
 /// How long a removal goes on.

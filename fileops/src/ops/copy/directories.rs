@@ -220,9 +220,10 @@ impl Copying {
                 add(&worker.counters.passed, 1);
             }
             match (dir.parent(), rests) {
-                (None, false) => self.root_over(worker),
+                (None, false) => self.root_over(worker, dir),
                 (Some(_), false) => self.leave_merged(worker, dir),
-                (_, true) => self.land_now(worker),
+                (None, true) => self.root_rests(worker, dir),
+                (Some(_), true) => self.land_now(worker),
             }
             return Ok(());
         }
@@ -233,7 +234,8 @@ impl Copying {
         if rests && mode & 0o700 != 0o700 {
             // What waits in it must be reachable for us.
             mode |= 0o700;
-            lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end: End::Target, mode: self.mode_of(dir) });
+            let (before, record) = (self.mode_of(dir), self.opens_resting(worker, dir, mode));
+            lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end: End::Target, mode: before, record });
         }
         match &dir.data.stage {
             Some(staged) if !dir.data.is_public() => match &self.moving {

@@ -100,6 +100,8 @@ struct Loosened {
     end: End,
     /// What it should be.
     mode: u32,
+    /// What the journal calls it.
+    record: Option<u64>,
 }
 
 /// Where everything goes.

@@ -5,7 +5,7 @@ use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::engine::Workers;
 use crate::operation::{Job, OnShortage, Operation, Running};
 use crate::ops::delete::Mounts;
-use crate::ops::source;
+use crate::ops::{recover, source};
 use crate::pool::Pool;
 use crate::question::OnError;
 use crate::report::Report;
@@ -118,6 +118,8 @@ pub struct Copy {
     pub(super) destination: Destination,
     pub(super) options: Options,
     pub(super) pool: Option<Pool>,
+    /// Which interrupted operation this goes on with.
+    pub(super) resumes: Option<String>,
 }
 
 #[derive(Clone)]
@@ -190,7 +192,11 @@ impl Copy {
     }
 
     pub(in crate::ops) fn with(sources: Vec<PathBuf>, destination: Destination, options: Options) -> Copy {
-        Copy { sources, destination, options, pool: None }
+        Copy { sources, destination, options, pool: None, resumes: None }
+    }
+
+    pub(in crate::ops) fn going_on_with(self, id: &str) -> Copy {
+        Copy { resumes: Some(id.to_owned()), ..self }
     }
 
     /// What happens where a target exists already; default [`OnConflict::Fail`].
@@ -281,7 +287,12 @@ impl Copy {
         job.meter.device.is_counted.store(options.durability == Some(Durability::Device), Relaxed);
         let target = destination.path().to_owned();
         let uses = Uses { sources: sources.clone(), target: Some(target), effort: Effort::Contents };
-        Operation::start_in_turn(&pool.clone(), job, uses, move |job| run(sources, destination, options, &job, &pool))
+        let resumes = self.resumes;
+        Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
+            let report = run(sources, destination, options, &job, &pool);
+            recover::was_resumed(resumes.as_deref(), &report);
+            report
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::replace::Replacement;
 use super::route::Route;
 use crate::control::lock;
 use crate::engine::{self, End, Node};
-use crate::journal::{self, Location, Origin, Recorded, Stage, Step};
+use crate::journal::{self, Journal, Location, Origin, Recorded, Stage, Step};
 use crate::operation::Job;
 use crate::ops::steps;
 use crate::sys::stat::{Id, Stat};
@@ -287,6 +287,11 @@ impl Ledger {
     }
 
     /// Something is about to be made in a directory that was there before. Gives how that is recorded.
+    pub(super) fn journal(&self) -> &Journal {
+        &self.job.journal
+    }
+
+    /// How the target's end of a directory is recorded, which is about to change.
     pub(super) fn touches<'a>(&self, node: &'a Node<Place>, dir: &OwnedFd) -> &'a journal::Dir {
         node.data.home.get_or_init(|| match node.data.is_ours() {
             // What comes late into a tree of ours is part of it, and no step of its own.

@@ -6,12 +6,16 @@ use super::{Copying, Loosened};
 use crate::control::lock;
 use crate::engine::{End, Entry, Node, Worker};
 use crate::error::Error;
+use crate::journal::Location;
 use crate::question::Unfit;
-use crate::sys::attributes;
-use crate::sys::open;
+use crate::sys::open::{self, Follow};
 use crate::sys::stat::Stat;
+use crate::sys::{attributes, name};
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What the owner of a directory needs to read what is in it, and to put something there.
@@ -63,8 +67,9 @@ impl Copying {
         let stat = Stat::of(file)?;
         if self.can_open(&stat, needed) {
             let mode = stat.permissions();
+            let record = self.opens_dir(file, &stat, needed);
             attributes::set_mode(file, mode | needed)?;
-            lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end, mode });
+            lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end, mode, record });
         }
         Ok(())
     }
@@ -74,10 +79,11 @@ impl Copying {
         let (above, side) = (dir.parent()?, dir.side(End::Source)?);
         let file = worker.descriptor(above, End::Source).ok()?;
         let stat = Stat::at(&*file, side.name()).ok().filter(|stat| stat.is_dir() && self.can_open(stat, READ_DIR))?;
+        let record = self.opens(&file, &above.path(End::Source), side.name(), &stat, READ_DIR);
         attributes::set_mode_at(&*file, side.name(), stat.permissions() | READ_DIR).ok()?;
         let mode = stat.permissions();
         let _ = dir.data.locked.set(mode);
-        lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end: End::Source, mode });
+        lock(&self.loosened).push(Loosened { dir: Arc::clone(dir), end: End::Source, mode, record: Some(record) });
         Some(())
     }
 
@@ -88,8 +94,11 @@ impl Copying {
         *all = others;
         drop(all);
         let these: Vec<Loosened> = these;
-        for Loosened { end, mode, .. } in these {
-            let _ = open(end).and_then(|file| attributes::set_mode(&*file, mode));
+        for Loosened { end, mode, record, .. } in these {
+            let put_back = open(end).and_then(|file| attributes::set_mode(&*file, mode));
+            if let (Ok(()), Some(record)) = (put_back, record) {
+                self.ledger.journal().closed(record);
+            }
         }
     }
 
@@ -112,10 +121,41 @@ impl Copying {
         if !stat.is_file() || !self.can_open(&stat, READ_FILE) {
             return Err(error);
         }
+        let record = self.opens(from, &entry.dir.path(End::Source), entry.name, &stat, READ_FILE);
         attributes::set_mode_at(from, entry.name, stat.permissions() | READ_FILE)?;
         let opened = worker.open(open);
         // The copy gets the mode that the file had.
         attributes::set_mode_at(from, entry.name, stat.permissions())?;
+        self.ledger.journal().closed(record);
         opened
+    }
+
+    /// Records that an entry is about to be opened for the time: a kill must not leave it so.
+    fn opens(&self, dir: &OwnedFd, path: &Path, name: &CStr, stat: &Stat, needed: u32) -> u64 {
+        let journal = self.ledger.journal();
+        let at = Location { dir: journal.dir(dir, path), name: name.to_owned() };
+        journal.opens(at, stat.id.ino, stat.permissions(), stat.permissions() | needed)
+    }
+
+    /// The same for a directory of ours in which something waits, under the name that it is about to get.
+    pub(super) fn opens_resting(&self, worker: &Worker<Self>, dir: &Arc<Node<Place>>, during: u32) -> Option<u64> {
+        let above = dir.parent()?;
+        let file = worker.descriptor(above, End::Target).ok()?;
+        let stat = worker.descriptor(dir, End::Target).and_then(Stat::of).ok()?;
+        let name = match &dir.data.stage {
+            Some(staged) if !dir.data.is_public() => staged.wanted.clone(),
+            _ => dir.side(End::Target)?.name().to_owned(),
+        };
+        let journal = self.ledger.journal();
+        let at = Location { dir: journal.dir(&*file, &above.path(End::Target)), name };
+        Some(journal.opens(at, stat.id.ino, self.mode_of(dir), during))
+    }
+
+    /// The same for a directory that is open; the top of the file tree has no name to be found by.
+    fn opens_dir(&self, file: &OwnedFd, stat: &Stat, needed: u32) -> Option<u64> {
+        let path = name::real_path(file)?;
+        let (above, own) = (path.parent()?, CString::new(path.file_name()?.as_bytes()).ok()?);
+        let dir = name::handle(file, c"..", Follow::Yes).ok()?;
+        Some(self.opens(&dir, above, &own, stat, needed))
     }
 }

@@ -2,7 +2,6 @@
 
 use super::contents::Shared;
 use super::files::prepare;
-use super::moving::source_id;
 use super::names;
 use super::place::{Kind, Place};
 use super::resume::NOBODYS;
@@ -146,9 +145,10 @@ impl Visitor for Copying {
     }
 
     fn root(&self, worker: &mut Worker<Self>, index: usize) -> Visit<Root<Self>> {
+        self.root_begins(index);
         let root = self.open_root(index);
         if root.is_err() {
-            self.root_over(worker);
+            self.root_failed(worker, index);
         }
         root
     }
@@ -248,11 +248,9 @@ impl Visitor for Copying {
         if dir.data.route.get().is_some() || !dir.data.is_ours() {
             return self.leave_dir(worker, dir);
         }
-        // It could not even be entered: its place stays empty.
+        // It could not even be entered: its place stays empty. It is an entry of the directory above that failed, if nobody
+        // tries it again.
         self.tighten(dir, |end| worker.descriptor(dir, end));
-        if let (Some(moving), Some(id)) = (&self.moving, dir.parent().and_then(|above| source_id(above))) {
-            moving.departures.copied.is_incomplete(id);
-        }
         let Some(above) = dir.parent() else { return Ok(()) };
         let target = worker.descriptor(above, End::Target).during(Action::Open, || above.path(End::Target))?;
         let side = dir.side(End::Target).expect("a copy has a target");

@@ -50,8 +50,8 @@ pub fn history() -> Result<Vec<Past>> {
     let all = journals.iter().chain(interrupted.iter().map(|held| &held.journal));
     let is_entry = |journal: &&Written| journal.undoes.is_none() || journal.verb == "redo";
     let mut found: Vec<(Duration, Past)> =
-        all.filter(is_entry).filter_map(|journal| Some((end(journal), past(journal)?))).collect();
-    found.sort_by_key(|(end, _)| std::cmp::Reverse(*end));
+        all.filter(is_entry).filter_map(|journal| Some((journal.order, past(journal)?))).collect();
+    found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
     Ok(found.into_iter().map(|(_, past)| past).collect())
 }
 
@@ -67,13 +67,8 @@ pub fn undone() -> Result<Vec<Past>> {
     Ok(originals.filter_map(original).collect())
 }
 
-/// When the last was done.
-fn end(journal: &Written) -> Duration {
-    journal.ended.map_or(journal.written, |(_, end)| end)
-}
-
 /// What was moved tells more than what was made beside.
-fn about(journal: &Written) -> Option<PathBuf> {
+pub(crate) fn about(journal: &Written) -> Option<PathBuf> {
     let changes = || journal.steps.iter().map(|begun| &begun.step).filter(|step| step.is_change());
     let is_move = |step: &&Step| matches!(step, Step::Moved { .. } | Step::Carried { .. });
     changes().find(is_move).or_else(|| changes().next()).map(Step::path)

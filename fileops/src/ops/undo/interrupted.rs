@@ -24,6 +24,7 @@ pub(super) fn end(id: &str, job: &Arc<Job>, pool: &Pool) -> Result<()> {
         let path = held.journal.path.clone();
         let open: Vec<_> = held.journal.steps.iter().filter(|begun| !begun.is_done).cloned().collect();
         settle(&mut held).during(Action::Journal, || &path)?;
+        recover::put_back_modes(&mut held).during(Action::SetMode, || &path)?;
         remove_stages(&held, job, pool)?;
         for begun in open {
             if let (Step::Carried { from, to, .. }, true) = (&begun.step, is_made(&held.journal, begun.number)) {

@@ -78,7 +78,7 @@ impl<'a> Inverse<'a> {
         let end = journal.ended.map_or(journal.written, |(_, end)| end);
         let otherwise = Time { seconds: end.as_secs() as i64, nanoseconds: end.subsec_nanos().into() };
         let (dirs, touched, trees, together) = Default::default();
-        let known = Arc::new(Known::since(end, journal));
+        let known = Arc::new(Known::since(journal));
         let (answer, let_go, was_changed) = Default::default();
         let sealed = sealed.collect();
         Inverse {

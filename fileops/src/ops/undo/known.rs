@@ -22,8 +22,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// For what is to be undone, or redone if it is an undo itself; `since` is when that ended.
-    pub(super) fn since(since: Duration, undone: &Written) -> Known {
+    /// For what is to be undone, or redone if it is an undo itself.
+    pub(super) fn since(undone: &Written) -> Known {
+        let since = undone.order;
         let verb = if undone.verb == "undo" { "redo" } else { "undo" };
         Known { since, verb, all: OnceLock::new(), passages: OnceLock::new() }
     }
@@ -80,7 +81,7 @@ impl Known {
     }
 
     fn read(&self) -> All {
-        let is_later = |past: &Written| past.ended.is_some_and(|(_, end)| end >= self.since);
+        let is_later = |past: &Written| past.ended.is_some() && past.order >= self.since;
         let history = journal::history().unwrap_or_default();
         let mut all = All::default();
         for past in history.iter().filter(|past| past.verb == self.verb && is_later(past) && past.has_changes()) {

@@ -10,17 +10,18 @@ mod settle;
 mod trim;
 mod unchanged;
 
+pub(crate) use history::about;
 pub use history::{Past, PastState, history, undone};
 pub(crate) use settle::settle;
 
 use crate::conflict::OnConflict;
 use crate::engine::{Stop, Visit, Workers};
 use crate::error::{Action, During, Error, Refusal, Result};
-use crate::journal::{self, Begun, Held, Step};
+use crate::journal::{self, Begun, Held, Step, Written};
 use crate::operation::{Job, Operation, Running};
-use crate::ops::steps;
 use crate::ops::terms::{Terms, setters};
 use crate::ops::turns::{self, Answer, Turns};
+use crate::ops::{recover, steps};
 use crate::pool::Pool;
 use crate::progress::{Counters, add};
 use crate::question::OnChanged;
@@ -174,6 +175,7 @@ fn original(id: &str) -> Result<Option<Held>> {
 /// Inverts what is left of one operation; gives whether that is now nothing.
 fn invert(mut held: Held, asked: Asked, job: &Arc<Job>, pool: &Pool) -> Result<bool> {
     settle(&mut held).during(Action::Journal, PathBuf::new)?;
+    recover::put_back_modes(&mut held).during(Action::SetMode, || &held.journal.path)?;
     if held.journal.ended.is_none() {
         remove_stages(&held, job, pool)?;
     }
@@ -264,8 +266,19 @@ pub(crate) fn hold(id: &str, action: Action) -> Result<Held> {
     held.ok_or_else(|| Error::new(action, id, io::Error::from_raw_os_error(libc::EBUSY)))
 }
 
-fn unknown(action: Action, id: &str) -> Error {
+pub(crate) fn unknown(action: Action, id: &str) -> Error {
     Error::new(action, id, io::Error::from_raw_os_error(libc::ENOENT))
+}
+
+/// Which operation an undo or redo is of, in the end.
+pub(crate) fn undone_by(journal: &Written) -> io::Result<Option<String>> {
+    let Some(id) = journal.undoes.clone() else { return Ok(None) };
+    if journal.verb == "undo" {
+        return Ok(Some(id));
+    }
+    // A redo undoes an undo.
+    let undo = journal::history()?.into_iter().find(|past| past.id == id);
+    Ok(undo.and_then(|undo| undo.undoes))
 }
 
 /// The journal of the newest undo of an operation that was not redone, or not to the end. An undo that is not whole is taken
