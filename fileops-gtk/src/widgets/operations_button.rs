@@ -81,12 +81,11 @@ mod imp {
                 move |_, _, _, _| update()
             });
             manager.connect_notify_local(None, move |_, _| update());
-            self.popover.connect_closed({
-                let manager = manager.downgrade();
-                move |_| {
-                    if let Some(manager) = manager.upgrade() {
-                        manager.dismiss_finished();
-                    }
+            let button = self.obj().downgrade();
+            self.popover.connect_closed(move |_| {
+                if let Some(button) = button.upgrade() {
+                    button.manager().dismiss_finished();
+                    button.imp().update();
                 }
             });
             self.follow_schedule(manager);

@@ -19,7 +19,7 @@ fn parent() -> gtk::Window {
 /// A copy of one file onto another, and its question.
 fn conflict(tree: &Tree, manager: &OperationManager, name: &str) -> (Operation, Question) {
     let copy = manager.copy([tree.path("from").join(name)], tree.path("to")).start();
-    wait_until("the conflict is asked", || copy.n_questions() == 1);
+    wait_until("the conflict is asked", || copy.n_questions() == 1 && copy.state() == OperationState::Asking);
     let question = copy.questions().item(0).and_downcast::<Question>().expect("it was counted");
     (copy, question)
 }
@@ -220,6 +220,7 @@ pub(crate) fn deleting_is_confirmed_with_number_and_size() {
             assert_speaks("Delete 2 items for good?");
         }
         press(key);
+        wait_until("it is decided", || !dialog.is_visible());
         assert_eq!(glib::MainContext::default().block_on(dialog.answer()), is_meant, "{key}");
     }
     parent.destroy();

@@ -69,7 +69,8 @@ fn questions() {
     assert_eq!(part::<gtk::Button>(&window, "newer").label().as_deref(), Some("Ersetzen, wenn _neuer"));
     window.destroy();
 
-    let question = copy.questions().item(0).and_downcast::<Question>().unwrap();
+    let questions = copy.questions().snapshot().into_iter().filter_map(|item| item.downcast::<Question>().ok());
+    let question = questions.into_iter().find(|question| question.name() == "a").expect("it is asked about");
     let dialog = ConflictDialog::new(&question);
     dialog.present();
     wait_until("the dialog is active", || dialog.is_active());
