@@ -224,3 +224,38 @@ fn a_cancel_ends_it_and_what_was_not_reached_is_whole() {
     assert_eq!((report.outcome, fs.hits(second)), (Outcome::Cancelled, 1));
     assert!((2..=3).contains(&fs::read_dir(fs.backing().join("a")).expect("read").count()));
 }
+
+#[test]
+fn an_odd_answer_at_any_request_is_named_and_nothing_else_goes() {
+    require_fuse!();
+    let (attr_timeout, entry_timeout) = Default::default();
+    let options = fileops_tests::Options { attr_timeout, entry_timeout, ..Default::default() };
+    let fs = options.mount().expect("a FUSE file system can be mounted");
+    let (mut runs, mut failed) = (0, 0);
+    for errno in [libc::ESTALE, libc::EXDEV, libc::EEXIST, libc::ENOENT, libc::EAGAIN, libc::EIO] {
+        for n in 1.. {
+            assert!(n < 300, "still a request");
+            let name = runs.to_string();
+            let backing = fs.backing().join(&name);
+            fs::create_dir(&backing).expect("made");
+            make(&backing, "top/one=x top/dir/two=y top/dir/deep/three=z top/link->one beside=stays");
+            let fault = fs.add(Fault::new(Op::Any, Action::Errno(errno)).nth(n));
+            let report = delete(&[&fs.path().join(&name).join("top")]);
+            let was_hit = fs.hits(fault) > 0;
+            fs.remove(fault);
+            let at = format!("{errno} at {n}: {report:?}");
+            assert!(backing.join("beside").exists(), "{at}");
+            // What is left is told.
+            let is_left = backing.join("top").symlink_metadata().is_ok();
+            assert!(!is_left || !report.failures.is_empty(), "{at}");
+            failed += usize::from(!report.failures.is_empty());
+            runs += 1;
+            if !was_hit {
+                assert!(report.is_complete() && !is_left, "{at}");
+                break;
+            }
+        }
+    }
+    println!("seen: {runs} runs, {failed} with failures");
+    assert!(failed > 50, "{failed} of {runs}");
+}

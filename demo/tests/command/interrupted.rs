@@ -63,6 +63,65 @@ fn a_signal_cancels_within_a_second_and_leaves_nothing() {
     }
 }
 
+/// A directory on another file system, removed at the end.
+struct Elsewhere(std::path::PathBuf);
+
+impl Elsewhere {
+    fn new() -> Option<Elsewhere> {
+        let path = std::path::PathBuf::from(format!("/dev/shm/fileops-command-{}", std::process::id()));
+        fs::create_dir(&path).ok().map(|()| Elsewhere(path))
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_signal_ends_a_move_to_another_file_system_within_a_second_and_loses_nothing() {
+    use std::os::unix::fs::MetadataExt;
+    let (place, Some(elsewhere)) = (Place::new(), Elsewhere::new()) else {
+        return println!("skipped: there is no /dev/shm");
+    };
+    large_tree(&place);
+    if fs::metadata(&elsewhere.0).unwrap().dev() == fs::metadata(place.path("large")).unwrap().dev() {
+        return println!("skipped: /dev/shm is no other file system");
+    }
+    let into = elsewhere.0.join("into");
+    fs::create_dir(&into).unwrap();
+    let command = |place: &Place| {
+        let mut command = place.command(["move", "large"]);
+        command.arg(&into).stderr(Stdio::piped());
+        command
+    };
+    let mut child = command(&place).spawn().unwrap();
+    while fs::read_dir(&into).unwrap().next().is_none() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    signal(&child, "STOP");
+    signal(&child, "TERM");
+    let since = Instant::now();
+    signal(&child, "CONT");
+    let output = child.wait_with_output().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    let length = "fileops!".len() as u64 * (2 << 20);
+    for number in 0..32 {
+        let there = into.join(format!("large/{number}"));
+        let found =
+            [place.path(format!("large/{number}")), there].map(|path| fs::metadata(path).map(|meta| meta.len()));
+        assert!(found.iter().any(|size| size.as_ref().is_ok_and(|size| *size == length)), "{number}: {found:?}");
+    }
+    let left: Vec<_> = fs::read_dir(&into).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name == "large"), "{left:?}");
+    // What was not moved is moved by the next.
+    assert!(command(&place).arg("--on-conflict=replace").status().unwrap().success());
+    assert_eq!(fs::read_dir(into.join("large")).unwrap().count(), 32);
+    assert!(!place.exists("large"));
+}
+
 #[test]
 fn a_signal_that_the_caller_ignores_does_not_cancel() {
     let place = Place::new();

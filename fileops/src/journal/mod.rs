@@ -193,6 +193,16 @@ impl Journal {
         }
     }
 
+    /// Writes what waits to be written for long enough: what comes next may take its time.
+    pub(crate) fn flush_waiting(&self) {
+        if let State::Open(open) = &mut *lock(&self.state) {
+            if !open.waiting.is_empty() && open.written.elapsed() >= AT_LEAST_EVERY {
+                let written = open.flush();
+                self.failed(written);
+            }
+        }
+    }
+
     /// Records a step that is about to displace somebody's data.
     pub(crate) fn intend(&self, step: &Step) -> Pending {
         let number = self.next.fetch_add(1, Relaxed);

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+const BTRFS: u64 = 0x9123_683e;
 const NFS: u64 = 0x6969;
 const CIFS: u64 = 0xff53_4d42;
 const SMB2: u64 = 0xfe53_4d42;
@@ -113,7 +114,6 @@ impl FsKind {
 
     /// Where copy_file_range is more than read and write inside the kernel: the blocks are shared, or the server copies.
     pub(crate) fn copies_by_itself(self) -> bool {
-        const BTRFS: u64 = 0x9123_683e;
         const XFS: u64 = 0x5846_5342;
         self.is_fuse() || [BTRFS, XFS, NFS, CIFS, SMB2, CEPH].contains(&self.magic)
     }
@@ -143,7 +143,6 @@ impl FsKind {
     pub(crate) fn has_owners(self) -> bool {
         const EXT: u64 = 0xef53;
         const XFS: u64 = 0x5846_5342;
-        const BTRFS: u64 = 0x9123_683e;
         const F2FS: u64 = 0xf2f5_2010;
         const TMPFS: u64 = 0x0102_1994;
         [EXT, XFS, BTRFS, F2FS, TMPFS].contains(&self.magic)
@@ -343,6 +342,8 @@ fn unescaped(field: &[u8]) -> OsString {
 pub(crate) fn lasting_name(dir: impl AsFd, path: &Path) -> String {
     // A handle (O_PATH) takes no ioctl, and must have the name that everything else on its file system has.
     let uuid = uuid(&dir).or_else(|| uuid(open::dir(&dir, c".", Follow::No).ok()?));
+    let is_btrfs = || FsKind::of(&dir).is_ok_and(|kind| kind.magic == BTRFS);
+    let uuid = uuid.or_else(|| is_btrfs().then(|| btrfs_uuid(open::dir(&dir, c".", Follow::No).ok()?))?);
     if let Some(uuid) = uuid {
         return format!("uuid:{uuid}");
     }
@@ -368,8 +369,28 @@ fn uuid(dir: impl AsFd) -> Option<String> {
     // SAFETY: the kernel fills exactly one `fsuuid2`, whose layout `FsUuid` has; any bytes are a valid value of it.
     let answer: FsUuid =
         unsafe { rustix::ioctl::ioctl(dir, rustix::ioctl::Getter::<FS_IOC_GETFSUUID, FsUuid>::new()) }.ok()?;
-    let used = answer.uuid.get(..usize::from(answer.length))?;
-    used.iter().any(|&byte| byte != 0).then(|| used.iter().map(|byte| format!("{byte:02x}")).collect())
+    hexadecimal(answer.uuid.get(..usize::from(answer.length))?)
+}
+
+/// Btrfs does not answer the other one. Source: BTRFS_IOC_FS_INFO in linux/btrfs.h.
+#[allow(unsafe_code)]
+fn btrfs_uuid(dir: impl AsFd) -> Option<String> {
+    #[repr(C)]
+    struct FsInfo {
+        devices: [u64; 2],
+        uuid: [u8; 16],
+        rest: [u64; 124],
+    }
+    const BTRFS_IOC_FS_INFO: rustix::ioctl::Opcode = rustix::ioctl::opcode::read::<FsInfo>(0x94, 31);
+    // SAFETY: the kernel fills exactly one `btrfs_ioctl_fs_info_args`, whose layout and size `FsInfo` has; any bytes are a valid
+    // value of it. The magic number is asked first, so that no driver takes it for something else.
+    let answer: FsInfo =
+        unsafe { rustix::ioctl::ioctl(dir, rustix::ioctl::Getter::<BTRFS_IOC_FS_INFO, FsInfo>::new()) }.ok()?;
+    hexadecimal(&answer.uuid)
+}
+
+fn hexadecimal(uuid: &[u8]) -> Option<String> {
+    uuid.iter().any(|&byte| byte != 0).then(|| uuid.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// What lies under a mount, as far as the system tells.

@@ -276,3 +276,33 @@ fn a_deep_tree_moves_across() {
     assert_eq!(report.directories, 2001);
     tree.assert("");
 }
+
+#[test]
+fn with_64_descriptors_a_tree_moves_across_and_comes_home() {
+    fileops_tests::user_part!("move", {
+        use fileops_tests::user::variable;
+        let few = rustix::process::Rlimit { current: Some(64), maximum: Some(64) };
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, few).expect("fewer");
+        let report = complete(run(fileops::move_to([variable("FROM")], variable("INTO")))).report;
+        complete(crate::finish(fileops::undo(report.id.expect("moved")).start()));
+        complete(run(fileops::move_to([variable("FROM")], variable("INTO"))));
+    });
+    alone!();
+    require_root!();
+    let entries: String =
+        (0..300).map(|n| format!("top/{}/{}/{}/{n}=x{n} ", n % 7, n % 5, n % 3)).chain([deep(70)]).collect();
+    let (tree, target) = (Tree::new(&entries), elsewhere());
+    let before = snapshot(tree.path("top"));
+    let set = [("FROM", tree.path("top")), ("INTO", target.path().to_owned())];
+    let set: Vec<_> = set.iter().map(|(name, path)| (*name, path.as_os_str())).collect();
+    let child = fileops_tests::alone::part(fileops_tests::test_name!(), "move", &set).spawn().expect("runs");
+    let status = fileops_tests::alone::wait_for_child(child, crate::PATIENCE);
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    tree.assert("");
+    assert_arrived(&before, &target.path().join("top"));
+}
+
+/// A file so deep.
+fn deep(levels: usize) -> String {
+    format!("top/{}file=deep", "d/".repeat(levels))
+}

@@ -26,6 +26,11 @@ const TREE: &str = "top/one=hello top/two#9000 top/dir/three=inside top/dir/empt
 const OLD: &str = "top/one=old top/two=old top/link->old top/other=stays";
 
 fn sweep(side: Side, new: &str, old: &str, faults: &[(Op, Action)]) {
+    sweep_some(side, (new, old), faults, 1);
+}
+
+/// The same, at every so-manieth request.
+fn sweep_some(side: Side, (new, old): (&str, &str), faults: &[(Op, Action)], step: usize) {
     let fs = uncached();
     // In memory, where syncing costs nothing.
     let memory = is_root().then(elsewhere);
@@ -33,7 +38,7 @@ fn sweep(side: Side, new: &str, old: &str, faults: &[(Op, Action)]) {
     let plain = memory.as_ref().map_or(disk.root(), |memory| memory.path());
     let (mut wrong, mut runs, mut faulty) = (Vec::new(), 0, 0);
     for (op, action) in faults {
-        for n in 1.. {
+        for n in (1..).step_by(step) {
             assert!(n <= MOST, "{action:?}: still a fault after {MOST} runs");
             let name = runs.to_string();
             let on_fault = |part: &str| (fs.path().join(&name).join(part), fs.backing().join(&name).join(part));
@@ -171,4 +176,34 @@ fn a_fault_while_a_file_replaces_another_by_a_rename_loses_neither() {
     alone!();
     require_fuse!();
     sweep(Side::Both, "top#9000", "top=old", &faults_of_names());
+}
+
+/// Answers that servers give now and then, and that mean something else where they are expected.
+fn odd_answers() -> Vec<(Op, Action)> {
+    let odd = [libc::ESTALE, libc::EXDEV, libc::EEXIST, libc::ENOENT, libc::EAGAIN];
+    odd.map(|errno| (Op::Any, Action::Errno(errno))).to_vec()
+}
+
+#[test]
+fn an_odd_answer_at_either_side_loses_nothing_of_a_new_tree() {
+    alone!();
+    require_fuse!();
+    sweep_some(Side::Source, (TREE, ""), &odd_answers(), 5);
+    sweep_some(Side::Target, (TREE, ""), &odd_answers(), 5);
+}
+
+#[test]
+fn an_odd_answer_at_either_side_loses_nothing_of_a_merge() {
+    alone!();
+    require_fuse!();
+    sweep_some(Side::Source, (TREE, OLD), &odd_answers(), 11);
+    sweep_some(Side::Target, (TREE, OLD), &odd_answers(), 11);
+}
+
+#[test]
+fn an_odd_answer_while_trees_merge_by_renames_loses_nothing() {
+    alone!();
+    require_fuse!();
+    let merge = "top/one=hello top/dir/three=inside top/link->one";
+    sweep_some(Side::Both, (merge, "top/one=old top/dir/other=stays"), &odd_answers(), 2);
 }

@@ -324,3 +324,17 @@ fn a_journal_that_only_root_may_read_hides_no_other() {
     let set = [("XDG_STATE_HOME", place.as_os_str())];
     fileops_tests::as_user(1234, 1234, fileops_tests::test_name!(), "list", &set);
 }
+
+/// The number of a loop device, or the letter of a stick, is another one the next time.
+#[test]
+fn a_btrfs_is_recorded_by_its_uuid() {
+    alone!();
+    fileops_tests::require_root!();
+    fileops_tests::require_filesystem!("btrfs");
+    fileops_tests::require_command!("mkfs.btrfs");
+    let mount = fileops_tests::Mount::btrfs(128).expect("btrfs");
+    make(mount.path(), "one=x");
+    crate::copied(mount.path().join("one"), mount.path().join("two"));
+    let journal = fs::read_to_string(&crate::history()[0]).expect("text");
+    assert!(journal.contains("uuid:") && !journal.contains("btrfs:"), "{journal}");
+}

@@ -327,6 +327,7 @@ impl Copying {
         let mut pace = Pace::new(KERNEL_STEP);
         while at < span.end {
             worker.job().checkpoint()?;
+            worker.job().journal.flush_waiting();
             let length = worker.job().step(pace.step.min((span.end - at) as usize));
             worker.job().spend(length as u64)?;
             let begun = Instant::now();
@@ -367,6 +368,7 @@ impl Copying {
         let mut pace = Pace::new(buffer.len());
         while at < span.end {
             worker.job().checkpoint()?;
+            worker.job().journal.flush_waiting();
             let length = worker.job().step(pace.step.min((span.end - at).try_into().unwrap_or(usize::MAX)));
             worker.job().spend(length as u64)?;
             let begun = Instant::now();

@@ -154,7 +154,8 @@ impl Copying {
         let path = || staged.shown();
         // Ours alone, and empty: also when it was made and the reply was lost.
         let give_up = |error: io::Error, action| {
-            let is_anothers = error.kind() == io::ErrorKind::AlreadyExists;
+            // What was made already is ours, whatever an odd answer says.
+            let is_anothers = action == Action::CreateDir && error.kind() == io::ErrorKind::AlreadyExists;
             if is_anothers || is_gone(name::rmdir(&**target, staged.name())) {
                 self.ledger.gone(&staged);
             }
