@@ -210,8 +210,10 @@ pub fn interrupted() -> Result<Vec<Interrupted>> {
                 Err(error) => is_settled &= error.kind() == io::ErrorKind::NotFound && is_still_there(&stage.dir),
             }
         }
-        if is_settled && !journal.has_changes() {
-            held.forget().during(Action::Journal, || &journal.path)?;
+        // One that came to its end had only left something behind.
+        if is_settled && (journal.ended.is_some() || !journal.has_changes()) {
+            let settled = if journal.has_changes() { held.archive() } else { held.forget() };
+            settled.during(Action::Journal, || &journal.path)?;
             continue;
         }
         let path = undo::about(journal).or_else(|| leftovers.first()?.wanted.clone()).unwrap_or_default();
