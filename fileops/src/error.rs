@@ -35,6 +35,10 @@ pub enum Action {
     CreateSpecial,
     /// Creating or reading a symbolic link.
     Symlink,
+    /// Reading what a symbolic link holds.
+    ReadLink,
+    /// Finding the real path behind links.
+    Resolve,
     /// Creating a hard link.
     Link,
     /// Renaming, which is also how a finished stage gets its final name.
@@ -88,6 +92,8 @@ impl Action {
             Action::CreateDir => "create directory",
             Action::CreateSpecial => "create special file",
             Action::Symlink => "make symbolic link",
+            Action::ReadLink => "read symbolic link",
+            Action::Resolve => "resolve",
             Action::Link => "link",
             Action::Rename => "rename",
             Action::Trash => "trash",

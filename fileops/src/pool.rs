@@ -1,11 +1,11 @@
 //! Blocking calls as futures: any executor awaits them, worker threads make them.
 //!
-//! Each mount has a *lane* with a queue and a bounded number of threads, so that a server that never answers holds up
-//! nobody but those who asked for it. A worker takes calls until its lane's queue is empty; threads come from tokio's
-//! blocking pool, which needs no reactor and no runtime in the caller. Whole operations have threads of their own
-//! (`Pool::spawn`) and use lanes only for single calls.
+//! Each mount has a *lane* with a queue and a bounded number of threads ([`lane`]), so that a server that never answers holds
+//! up nobody but those who asked for it. Threads come from tokio's blocking pool, which needs no reactor and no runtime in the
+//! caller. Whole operations have threads of their own (`Pool::spawn`) and use lanes only for single calls.
 
 mod deadline;
+mod lane;
 mod task;
 
 pub use task::{Task, TaskError, block_on};
@@ -15,25 +15,20 @@ pub(crate) use deadline::Deadline;
 use crate::bandwidth::Bandwidth;
 use crate::control::lock;
 use crate::sys::{mount, thread};
-use std::collections::{HashMap, VecDeque};
+pub(crate) use lane::Lane;
+use lane::{Need, WATCH_EVERY, lock_soon};
+use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::task::Waker;
+use std::time::Duration;
 use task::Job;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Threads that work for one lane at a time: calls wait more than they compute.
-const LANE_THREADS: usize = 8;
-
-/// Threads a lane may have beside those, silent in a call for longer than [`STUCK_AFTER`].
-const LANE_STUCK: usize = 16;
-
-/// Longer than any healthy disk needs for one call, even one that has to wake up first.
-const STUCK_AFTER: Duration = Duration::from_secs(1);
-
-/// How often a full lane is looked at. Nobody looks when none is full.
-const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// Lanes are looked at for so many times after the last call waited, since calls come in bursts.
+const WATCH_LONGER: usize = 50;
 
 /// Idle threads end after this time.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -72,8 +67,27 @@ struct Shared {
     /// `None` where the process may not have threads: calls are then made by whoever polls their task.
     runtime: Option<Threads>,
     lanes: Mutex<Lanes>,
+    /// Whether somebody looks after calls that wait.
+    is_watched: Arc<AtomicBool>,
     /// For the operations of this pool together.
     bandwidth: Arc<Bandwidth>,
+}
+
+/// A pool that is not kept by this: calls that wait in it, and files, do not make it live on.
+#[derive(Clone)]
+pub(crate) struct WeakPool(Weak<Shared>);
+
+impl std::fmt::Debug for WeakPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakPool")
+    }
+}
+
+impl WeakPool {
+    /// The pool, while it lives.
+    pub(crate) fn upgrade(&self) -> Option<Pool> {
+        self.0.upgrade().map(|shared| Pool { shared })
+    }
 }
 
 struct Threads {
@@ -91,7 +105,7 @@ impl Threads {
         let given = panic::catch_unwind(AssertUnwindSafe(|| {
             drop(self.handle.spawn_blocking(move || {
                 let job = lock(&taken).take();
-                job.into_iter().for_each(Job::run);
+                job.and_then(Job::run).into_iter().for_each(Waker::wake);
             }));
         }));
         if given.is_ok() { None } else { lock(&kept).take() }
@@ -109,9 +123,38 @@ impl Drop for Threads {
 
 #[derive(Default)]
 struct Lanes {
-    by_mount: HashMap<PathBuf, Arc<Lane>>,
+    by_key: HashMap<Key, Arc<Lane>>,
     mounts: mount::Watched,
-    is_watched: bool,
+}
+
+/// Which lane: of a mount by its number in mountinfo (0 where that is unknown), and for which of its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key(u64, Way);
+
+/// Calls to one mount that may hang while others do not, and so have lanes of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Way {
+    /// They wait for this mount only.
+    Direct,
+    /// Their paths go through symbolic links, which may lead to any other mount.
+    Links,
+    /// They open a FIFO, a socket or a device, which may wait for another program.
+    Special,
+}
+
+/// Where a call waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// With those of the mount that serves this path, which is not touched.
+    Path(&'a Path, Way),
+    /// With those of the mount of this number.
+    Mount(u64, Way),
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("has_threads", &self.has_threads()).finish_non_exhaustive()
+    }
 }
 
 impl Pool {
@@ -137,7 +180,14 @@ impl Pool {
         let runtime = runtime
             .and_then(Result::ok)
             .map(|runtime| Threads { handle: runtime.handle().clone(), runtime: Some(runtime) });
-        Pool { shared: Arc::new(Shared { runtime, lanes: Mutex::default(), bandwidth: Arc::default() }) }
+        Pool {
+            shared: Arc::new(Shared {
+                runtime,
+                lanes: Mutex::default(),
+                is_watched: Arc::default(),
+                bandwidth: Arc::default(),
+            }),
+        }
     }
 
     /// Lets all operations that use this pool move so many bytes of contents a second together, from now on; `None` for as
@@ -170,17 +220,37 @@ impl Pool {
         path: impl AsRef<Path>,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Task<T> {
+        self.ask(self.lane(Place::Path(path.as_ref(), Way::Direct)), Priority::Normal, call)
+    }
+
+    /// The lane for calls that wait there; `None` without threads.
+    pub(crate) fn lane(&self, place: Place<'_>) -> Option<Arc<Lane>> {
+        self.has_threads().then(|| lock_soon(&self.shared.lanes).lane(place))
+    }
+
+    /// Makes a call in a lane, when it is its turn; without one, whoever polls the task makes it.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        lane: Option<Arc<Lane>>,
+        priority: Priority,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Task<T> {
         let (task, job) = Task::new(call);
-        match &self.shared.runtime {
-            Some(_) => self.submit(path.as_ref(), job),
+        match lane {
+            Some(lane) => self.submit(lane, priority, job),
             None => *lock(&task.inline) = Some(job),
         }
         task
     }
 
+    /// Makes a call in a lane, with nobody who waits for it.
+    pub(crate) fn leave(&self, place: Place<'_>, call: impl FnOnce() + Send + 'static) {
+        self.ask(self.lane(place), Priority::Normal, call).is_detached = true;
+    }
+
     /// Makes a call as [`run_at`](Pool::run_at) does, with nobody who waits for it.
     pub(crate) fn leave_at(&self, path: &Path, call: impl FnOnce() + Send + 'static) {
-        self.run_at(path, call).is_detached = true;
+        self.leave(Place::Path(path, Way::Direct), call);
     }
 
     /// Runs something long on a thread of its own, outside all lanes. Dropping the task does not stop it.
@@ -197,6 +267,10 @@ impl Pool {
         (task, Prepared { pool: self.clone(), job })
     }
 
+    pub(crate) fn downgrade(&self) -> WeakPool {
+        WeakPool(Arc::downgrade(&self.shared))
+    }
+
     /// Whether work can be given to other threads at all.
     pub(crate) fn has_threads(&self) -> bool {
         self.shared.runtime.is_some()
@@ -205,20 +279,39 @@ impl Pool {
     /// Where the process may not have threads.
     #[cfg(test)]
     pub(crate) fn without_threads() -> Pool {
-        Pool { shared: Arc::new(Shared { runtime: None, lanes: Mutex::default(), bandwidth: Arc::default() }) }
+        Pool {
+            shared: Arc::new(Shared {
+                runtime: None,
+                lanes: Mutex::default(),
+                is_watched: Arc::default(),
+                bandwidth: Arc::default(),
+            }),
+        }
     }
 
-    fn submit(&self, path: &Path, job: Job) {
-        let lane = {
-            let mut lanes = lock(&self.shared.lanes);
-            let point = lanes.mounts.point_of(path);
-            Arc::clone(lanes.by_mount.entry(point).or_default())
+    fn submit(&self, lane: Arc<Lane>, priority: Priority, job: Job) {
+        match lane.push(job, priority) {
+            Need::Nothing => {}
+            Need::Worker => self.shared.start_worker(lane),
+            Need::Watcher => Shared::watch(&self.shared),
+        }
+    }
+}
+
+impl Lanes {
+    fn lane(&mut self, place: Place<'_>) -> Arc<Lane> {
+        let key = match place {
+            Place::Mount(number, way) => Key(number, way),
+            Place::Path(path, way) => {
+                if !path.as_os_str().is_empty() && self.mounts.refresh() {
+                    let mounts = &self.mounts;
+                    // Mounts come and go; a lane in which calls are under way is held by its workers.
+                    self.by_key.retain(|key, lane| key.0 == 0 || mounts.has(key.0) || Arc::strong_count(lane) > 1);
+                }
+                Key(self.mounts.number_of(path), way)
+            }
         };
-        let mut state = lock(&lane.state);
-        state.queue.push_back(job);
-        let has_room = state.add_worker();
-        drop(state);
-        if has_room { self.shared.start_worker(lane) } else { Shared::watch(&self.shared) }
+        Arc::clone(self.by_key.entry(key).or_default())
     }
 }
 
@@ -236,12 +329,12 @@ impl Prepared {
 
     /// Runs it on a thread of its own; where there is none, on this one.
     pub(crate) fn begin(self) {
-        self.give().into_iter().for_each(Job::run);
+        self.give().and_then(Job::run).into_iter().for_each(Waker::wake);
     }
 
     /// Runs it on this thread.
     pub(crate) fn run_here(self) {
-        self.job.run();
+        self.job.run().into_iter().for_each(Waker::wake);
     }
 
     fn give(self) -> Option<Job> {
@@ -255,10 +348,8 @@ impl Prepared {
 impl Drop for Shared {
     /// Workers keep their lane, and would otherwise do what is queued there, or leave it waiting behind a call that hangs.
     fn drop(&mut self) {
-        for lane in std::mem::take(&mut *lock(&self.lanes)).by_mount.into_values() {
-            let queue = std::mem::take(&mut lock(&lane.state).queue);
-            // Without the lane's lock: whoever awaits them is woken.
-            drop(queue);
+        for lane in std::mem::take(&mut *lock(&self.lanes)).by_key.into_values() {
+            lane.close();
         }
     }
 }
@@ -266,122 +357,60 @@ impl Drop for Shared {
 impl Shared {
     fn start_worker(&self, lane: Arc<Lane>) {
         if let Some(threads) = &self.runtime {
+            let is_watched = Arc::clone(&self.is_watched);
             // Without a thread the caller makes the call.
-            let job = threads.give(Job(Box::new(move || lane.work())));
-            job.into_iter().for_each(Job::run);
+            let job = threads.give(Job::detached(move || lane.work(&is_watched)));
+            job.and_then(Job::run).into_iter().for_each(Waker::wake);
         }
     }
 
-    /// Looks after full lanes until none is full.
+    /// Looks after lanes until no call waits in any.
     fn watch(shared: &Arc<Shared>) {
-        let mut lanes = lock(&shared.lanes);
-        if std::mem::replace(&mut lanes.is_watched, true) {
+        if shared.is_watched.swap(true, Ordering::AcqRel) {
             return;
         }
         let weak: Weak<Shared> = Arc::downgrade(shared);
         let watch = move || {
-            while weak.upgrade().is_some_and(|shared| shared.look()) {
+            let mut quiet = 0;
+            while let Some(shared) = weak.upgrade() {
+                quiet = if shared.look() { 0 } else { quiet + 1 };
+                if quiet > WATCH_LONGER {
+                    shared.is_watched.store(false, Ordering::Release);
+                    // What was added after the look found a watcher that was about to go; so did a waker.
+                    if !shared.look() || shared.is_watched.swap(true, Ordering::AcqRel) {
+                        return;
+                    }
+                    quiet = 0;
+                }
+                drop(shared);
                 std::thread::sleep(WATCH_EVERY);
             }
         };
         if let Some(threads) = &shared.runtime {
-            // Without a thread nobody watches until the lane is full the next time.
-            lanes.is_watched = threads.give(Job(Box::new(watch))).is_none();
+            if threads.give(Job::detached(watch)).is_some() {
+                // Without a thread nobody watches until the next call has to wait.
+                shared.is_watched.store(false, Ordering::Release);
+            }
         }
     }
 
-    /// Charges silent workers to the stuck set and fills their places. `false` when no lane is full any more.
+    /// Looks at each lane; `false` when no call waits.
     fn look(&self) -> bool {
-        let mut all = lock(&self.lanes);
-        let (mut is_any_full, mut begun) = (false, Vec::new());
-        for lane in all.by_mount.values() {
-            let mut state = lock(&lane.state);
-            state.charge_silent();
-            while !state.queue.is_empty() && state.add_worker() {
-                begun.push(Arc::clone(lane));
-            }
-            is_any_full |= !state.queue.is_empty();
+        let lanes: Vec<_> = lock(&self.lanes).by_key.values().cloned().collect();
+        let mut has_any = false;
+        for lane in lanes {
+            let (begun, has_waiting) = lane.look();
+            has_any |= has_waiting;
+            (0..begun).for_each(|_| self.start_worker(Arc::clone(&lane)));
         }
-        all.is_watched = is_any_full;
-        drop(all);
-        begun.into_iter().for_each(|lane| self.start_worker(lane));
-        is_any_full
-    }
-}
-
-#[derive(Default)]
-struct Lane {
-    state: Mutex<LaneState>,
-}
-
-#[derive(Default)]
-struct LaneState {
-    queue: VecDeque<Job>,
-    /// Workers that count against [`LANE_THREADS`].
-    workers: usize,
-    /// Calls under way.
-    running: Vec<Running>,
-    stuck: usize,
-    next_call: u64,
-}
-
-struct Running {
-    call: u64,
-    since: Instant,
-    is_stuck: bool,
-}
-
-impl LaneState {
-    fn add_worker(&mut self) -> bool {
-        let has_room = self.workers < LANE_THREADS && self.workers <= self.queue.len() + self.running.len();
-        self.workers += usize::from(has_room);
-        has_room
-    }
-
-    fn charge_silent(&mut self) {
-        for running in &mut self.running {
-            if !running.is_stuck && running.since.elapsed() > STUCK_AFTER && self.stuck < LANE_STUCK {
-                running.is_stuck = true;
-                self.stuck += 1;
-                self.workers -= 1;
-            }
-        }
-    }
-}
-
-impl Lane {
-    /// Takes calls until the queue is empty.
-    fn work(&self) {
-        loop {
-            let (job, call) = {
-                let mut state = lock(&self.state);
-                let Some(job) = state.queue.pop_front() else {
-                    state.workers -= 1;
-                    return;
-                };
-                let call = state.next_call;
-                state.next_call += 1;
-                state.running.push(Running { call, since: Instant::now(), is_stuck: false });
-                (job, call)
-            };
-            job.run();
-            let mut state = lock(&self.state);
-            let at = state.running.iter().position(|running| running.call == call);
-            let was_stuck = at.is_some_and(|at| state.running.swap_remove(at).is_stuck);
-            if was_stuck {
-                state.stuck -= 1;
-                if !state.add_worker() {
-                    return;
-                }
-            }
-        }
+        has_any
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::lane::LANE_THREADS;
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn a_panic_reaches_the_caller_and_the_pool_goes_on() {

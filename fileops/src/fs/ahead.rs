@@ -1,6 +1,7 @@
 //! A call that is under way before anybody waits for it.
 
-use super::call::{Call, Outcome, Subject};
+use super::call::{Call, Outcome};
+use super::subject::{Subject, Wants};
 use crate::error::{Action, Result};
 use crate::pool::{Pool, Priority};
 use std::future::Future;
@@ -14,7 +15,7 @@ pub(super) fn call_at<T: Send + 'static>(
     path: &Path,
     run: impl FnOnce() -> Outcome<T> + Send + 'static,
 ) -> Call<T> {
-    Call::new(Subject::new(action, path), move |_| run())
+    Call::new(Subject::new(action, path, Wants::Opened), move |_| run())
 }
 
 /// Who makes the calls of a stream or a batch, and when.

@@ -1,31 +1,36 @@
 //! One call as a future: what is in memory is answered by the thread that polls, all else by a worker.
 
+use super::subject::Subject;
 use crate::error::{Action, Error, Result};
-use crate::pool::{Pool, Priority, Task, TaskError};
+use crate::pool::{Pool, Priority, Task, TaskError, WeakPool};
 use crate::sys::cached::Cached;
 use crate::sys::local;
-use std::ffi::{CStr, OsStr};
 use std::future::Future;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// One call to a file system, as a future.
 ///
 /// Nothing happens before the first poll. That poll answers what is in the kernel's memory on a local file system, without
-/// waiting; everything else is asked by a worker thread in the lane of the file's mount. It needs no runtime: any executor
-/// can poll it, and [`block_on`](crate::block_on) where there is none.
+/// waiting; everything else is asked by a worker thread in the lane of the file's mount (see the [module](super)). It needs
+/// no runtime: any executor can poll it, and [`block_on`](crate::block_on) where there is none. It owns what it needs: it is
+/// `Send` and `'static`.
+///
+/// # Errors
+/// An [`Error`] that names the action, the path as it was given and the kernel's answer. A call whose pool is gone before it
+/// began fails with a [`TaskError`] in it.
 ///
 /// # Dropping
 /// A call that has not begun does not begin. One that a worker makes just now cannot be stopped: it ends by itself, and what
-/// it gave is dropped (a file it opened is closed).
+/// it gave is dropped (a file it opened is closed, by a worker).
 #[must_use = "nothing happens before a call is polled"]
 pub struct Call<T> {
     state: State<T>,
-    pool: Option<Pool>,
     priority: Priority,
+    /// Until it is asked: a call that waits does not keep its pool.
+    pool: Option<Pool>,
     /// What learns by being dropped that nobody waits any more.
     held: Option<Box<dyn Held>>,
 }
@@ -37,15 +42,15 @@ impl<T: Send> Held for T {}
 
 enum State<T> {
     Fresh(Box<dyn Work<T>>),
-    /// With a worker; and what to blame if it never comes to that.
-    Asked(Task<Result<T>>, Action, Box<Path>),
+    /// With a worker; and what to blame where it never comes to that.
+    Asked(Task<Result<T>>, Action, PathBuf),
     Over,
 }
 
 impl<T: Send + 'static> Call<T> {
     /// A call that a worker makes; `run` may wait.
     pub(super) fn new(subject: Subject, run: impl FnOnce(&Subject) -> Outcome<T> + Send + 'static) -> Call<T> {
-        Call::of(Made { subject, here: None::<fn(&Subject) -> Cached<T>>, run })
+        Call::with(subject, (), |_, ()| Cached::Unknown, |subject, ()| run(subject))
     }
 
     /// A call that `here` may answer without waiting, and `run` otherwise.
@@ -54,11 +59,18 @@ impl<T: Send + 'static> Call<T> {
         here: impl FnOnce(&Subject) -> Cached<T> + Send + 'static,
         run: impl FnOnce(&Subject) -> Outcome<T> + Send + 'static,
     ) -> Call<T> {
-        Call::of(Made { subject, here: Some(here), run })
+        Call::with(subject, (), |subject, ()| here(subject), |subject, ()| run(subject))
     }
 
-    fn of(work: impl Work<T> + 'static) -> Call<T> {
-        Call { state: State::Fresh(Box::new(work)), pool: None, priority: Priority::Normal, held: None }
+    /// The same, with something (a buffer) that whoever answers takes.
+    pub(super) fn with<S: Send + 'static>(
+        subject: Subject,
+        stock: S,
+        here: impl FnOnce(&Subject, &mut S) -> Cached<T> + Send + 'static,
+        run: impl FnOnce(&Subject, S) -> Outcome<T> + Send + 'static,
+    ) -> Call<T> {
+        let work = Made { subject, stock, here: Some(here), run };
+        Call { state: State::Fresh(Box::new(work)), priority: Priority::Normal, pool: None, held: None }
     }
 
     /// Has something dropped together with the call, so that it can tell who makes the call that nobody waits any more.
@@ -73,16 +85,23 @@ impl<T: Send + 'static> Call<T> {
         self
     }
 
-    /// Whose workers make the call, if any have to. [`Pool::global`] by default.
+    /// Whose workers make the call, if any have to, and close what it opens. By default those of [`Pool::global`]; for a call
+    /// on a [`File`](super::File) or below a [`Dir`](super::Dir), those that opened it, while that pool lives. Nothing changes once it was polled.
     pub fn on(mut self, pool: &Pool) -> Call<T> {
-        self.pool = Some(pool.clone());
+        if let State::Fresh(work) = &mut self.state {
+            work.subject_mut().pool = Some(pool.downgrade());
+            self.pool = Some(pool.clone());
+        }
         self
     }
 
-    fn ask(&self, work: Box<dyn Work<T>>, mount: Option<u64>) -> State<T> {
-        let (action, path) = (work.subject().action, work.subject().path().into());
-        let pool = self.pool.as_ref().unwrap_or_else(|| Pool::global());
-        let task = pool.run_at(&path, move || {
+    fn ask(&mut self, work: Box<dyn Work<T>>, mount: Option<u64>) -> State<T> {
+        let subject = work.subject();
+        let (action, path) = (subject.action(), subject.path());
+        let pool = self.pool.take().or_else(|| subject.pool.as_ref().and_then(WeakPool::upgrade));
+        let pool = pool.as_ref().unwrap_or_else(|| Pool::global());
+        let lane = if pool.has_threads() { subject.place(|place| pool.lane(place)) } else { None };
+        let task = pool.ask(lane, self.priority, move || {
             mount.into_iter().for_each(local::learn);
             work.run()
         });
@@ -90,71 +109,38 @@ impl<T: Send + 'static> Call<T> {
     }
 }
 
-// Nothing in it is pinned: a future of its own is only polled through `Pin::new`.
+// Nothing in it is pinned: a task is only polled through `Pin::new`.
 impl<T> Unpin for Call<T> {}
 
 impl<T: Send + 'static> Future for Call<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        if let State::Fresh(_) = self.state {
-            let State::Fresh(mut work) = std::mem::replace(&mut self.state, State::Over) else {
-                unreachable!("it was looked at just now")
-            };
-            let mount = match work.here() {
-                Cached::Known(answer) => return Poll::Ready(answer.map_err(|error| work.subject().blame(error))),
-                Cached::Unknown => None,
-                Cached::New(mount) => Some(mount),
-            };
-            self.state = self.ask(work, mount);
-        }
-        let State::Asked(task, ..) = &mut self.state else { panic!("a call was polled after it had given its result") };
-        let answer = std::task::ready!(Pin::new(task).poll(context));
-        let State::Asked(_, action, path) = std::mem::replace(&mut self.state, State::Over) else {
-            unreachable!("it was looked at just now")
+        let state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Fresh(mut work) => {
+                let mount = match work.here() {
+                    Cached::Known(answer) => return Poll::Ready(answer.map_err(|error| work.subject().blame(error))),
+                    Cached::Unknown => None,
+                    Cached::New(mount) => Some(mount),
+                };
+                self.ask(work, mount)
+            }
+            asked @ State::Asked(..) => asked,
+            State::Over => panic!("a call was polled after it had given its result"),
         };
-        Poll::Ready(answer.unwrap_or_else(|error| Err(given_up(action, &path, error))))
+        let State::Asked(mut task, action, path) = state else { unreachable!("it was asked just now") };
+        match Pin::new(&mut task).poll(context) {
+            Poll::Pending => {
+                self.state = State::Asked(task, action, path);
+                Poll::Pending
+            }
+            Poll::Ready(answer) => Poll::Ready(answer.unwrap_or_else(|error| Err(given_up(action, path, error)))),
+        }
     }
 }
 
-fn given_up(action: Action, path: &Path, error: TaskError) -> Error {
+fn given_up(action: Action, path: PathBuf, error: TaskError) -> Error {
     Error::new(action, path, io::Error::other(error))
-}
-
-/// What a call does, to what.
-pub(super) struct Subject {
-    pub(super) action: Action,
-    /// With a NUL at the end, as calls want it.
-    path: Vec<u8>,
-}
-
-impl Subject {
-    pub(super) fn new(action: Action, path: &Path) -> Subject {
-        let mut bytes = Vec::with_capacity(path.as_os_str().len() + 1);
-        bytes.extend_from_slice(path.as_os_str().as_bytes());
-        bytes.push(0);
-        Subject { action, path: bytes }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        Path::new(OsStr::from_bytes(&self.path[..self.path.len() - 1]))
-    }
-
-    /// The path for a call.
-    ///
-    /// # Errors
-    /// `InvalidInput` for one with a NUL in it.
-    pub(super) fn name(&self) -> io::Result<&CStr> {
-        CStr::from_bytes_with_nul(&self.path).map_err(|_| nul())
-    }
-
-    pub(super) fn blame(&self, error: impl Into<io::Error>) -> Error {
-        Error::new(self.action, self.path(), error)
-    }
-}
-
-fn nul() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "a path holds a NUL")
 }
 
 /// What a worker's part of a call gives.
@@ -181,34 +167,42 @@ impl From<Error> for Fault {
 trait Work<T>: Send {
     fn subject(&self) -> &Subject;
 
+    fn subject_mut(&mut self) -> &mut Subject;
+
     /// The answer, if it is in memory. Asked once.
     fn here(&mut self) -> Cached<T>;
 
     fn run(self: Box<Self>) -> Result<T>;
 }
 
-struct Made<H, R> {
+struct Made<S, H, R> {
     subject: Subject,
+    stock: S,
     here: Option<H>,
     run: R,
 }
 
-impl<T, H, R> Work<T> for Made<H, R>
+impl<T, S, H, R> Work<T> for Made<S, H, R>
 where
-    H: FnOnce(&Subject) -> Cached<T> + Send,
-    R: FnOnce(&Subject) -> Outcome<T> + Send,
+    S: Send,
+    H: FnOnce(&Subject, &mut S) -> Cached<T> + Send,
+    R: FnOnce(&Subject, S) -> Outcome<T> + Send,
 {
     fn subject(&self) -> &Subject {
         &self.subject
     }
 
+    fn subject_mut(&mut self) -> &mut Subject {
+        &mut self.subject
+    }
+
     fn here(&mut self) -> Cached<T> {
-        self.here.take().map_or(Cached::Unknown, |here| here(&self.subject))
+        self.here.take().map_or(Cached::Unknown, |here| here(&self.subject, &mut self.stock))
     }
 
     fn run(self: Box<Self>) -> Result<T> {
-        let Made { subject, run, .. } = *self;
-        run(&subject).map_err(|fault| match fault {
+        let Made { subject, stock, run, .. } = *self;
+        run(&subject, stock).map_err(|fault| match fault {
             Fault::Plain(error) => subject.blame(error),
             Fault::Whole(error) => error,
         })

@@ -1,10 +1,11 @@
 //! What is known of an entry: kind, size, owner, times.
 
-use super::call::{Call, Subject};
+use super::call::Call;
+use super::memory;
+use super::subject::{Subject, Wants};
 use crate::error::Action;
-use crate::sys::cached::{self, Cached};
 use crate::sys::open::Follow;
-use crate::sys::stat::{Full, HERE};
+use crate::sys::stat::Full;
 use rustix::fs::FileType;
 use std::path::Path;
 use std::time::SystemTime;
@@ -14,7 +15,7 @@ use std::time::SystemTime;
 /// # Errors
 /// `NotFound`, `PermissionDenied` for a directory on the way, and whatever the file system answers.
 pub fn metadata(path: impl AsRef<Path>) -> Call<Metadata> {
-    look(path.as_ref(), Follow::Yes)
+    look(Subject::new(Action::Stat, path.as_ref(), Wants::Target), Follow::Yes)
 }
 
 /// What is at a path; of a symbolic link itself. Asks lstat(2)'s question.
@@ -22,17 +23,14 @@ pub fn metadata(path: impl AsRef<Path>) -> Call<Metadata> {
 /// # Errors
 /// As for [`metadata`].
 pub fn symlink_metadata(path: impl AsRef<Path>) -> Call<Metadata> {
-    look(path.as_ref(), Follow::No)
+    look(Subject::new(Action::Stat, path.as_ref(), Wants::Entry), Follow::No)
 }
 
-fn look(path: &Path, follow: Follow) -> Call<Metadata> {
+pub(super) fn look(subject: Subject, follow: Follow) -> Call<Metadata> {
     Call::in_memory(
-        Subject::new(Action::Stat, path),
-        move |subject| match subject.name() {
-            Ok(name) => cached::metadata(name, follow).map(Metadata),
-            Err(error) => Cached::Known(Err(error)),
-        },
-        move |subject| Ok(Metadata(Full::at(HERE, subject.name()?, follow)?)),
+        subject,
+        move |subject| memory::metadata(subject, follow),
+        move |subject| Ok(Metadata(subject.at()?.stat(follow)?)),
     )
 }
 

@@ -47,15 +47,21 @@
 
 mod ahead;
 mod atomic;
+mod attributes;
 mod behind;
 mod blocks;
 mod call;
+mod dir;
 mod file;
 mod list;
 mod lock;
 mod many;
+mod memory;
 mod metadata;
+mod names;
+mod options;
 mod stream;
+mod subject;
 #[cfg(feature = "tokio-io")]
 mod tokio;
 mod traits;
@@ -65,16 +71,24 @@ mod walk;
 mod whole;
 pub mod xattr;
 
+pub use crate::pool::Priority;
 pub use atomic::{AtomicWrite, Synced, write_atomic};
+pub use attributes::{Times, chown, lchown, set_permissions, set_symlink_times, set_times};
 pub use call::Call;
+pub use dir::Dir;
 pub use file::File;
 pub use list::{DirEntry, ReadDir, read_dir};
 pub use lock::{FileLock, Lock, WaitForLock};
 pub use many::{MetadataMany, metadata_many, symlink_metadata_many};
 pub use metadata::{Kind, Metadata, metadata, symlink_metadata};
+pub use names::{
+    Access, Renaming, access, canonicalize, create_dir, create_dir_all, exists, hard_link, is_same_file, read_link,
+    remove_dir, remove_dir_all, remove_file, rename, rename_with, symlink,
+};
+pub use options::OpenOptions;
 pub use volume::{Volume, volume};
 pub use walk::{Walk, WalkEntry, walk};
-pub use whole::read;
+pub use whole::{append, read, read_to_string, write};
 
 use crate::error::{Action, Result};
 use std::path::Path;
@@ -85,5 +99,5 @@ pub(crate) fn blocking<T: Send + 'static>(
     path: &Path,
     run: impl FnOnce(&Path) -> Result<T> + Send + 'static,
 ) -> Call<T> {
-    Call::new(call::Subject::new(action, path), move |subject| Ok(run(subject.path())?))
+    Call::new(subject::Subject::new(action, path, subject::Wants::Opened), move |subject| Ok(run(subject.given())?))
 }

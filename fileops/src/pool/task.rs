@@ -1,4 +1,5 @@
-//! One blocking call as a future: the task its caller polls, and the promise that the thread which makes it keeps.
+//! One blocking call as a future: the task its caller polls, and the job that a thread makes. They share one block of
+//! memory.
 
 use crate::control::lock;
 use std::any::Any;
@@ -34,31 +35,18 @@ impl Error for TaskError {}
 /// The result of a blocking call, as a future that any executor can poll.
 #[must_use = "a task that is dropped before its call has started takes the call back"]
 pub struct Task<T> {
-    slot: Arc<Mutex<Slot<T>>>,
+    answer: Arc<dyn Answer<T>>,
     /// The call itself, where no other thread can make it: whoever polls does.
     pub(super) inline: Mutex<Option<Job>>,
     /// Whether the call is made though nobody waits for it.
     pub(super) is_detached: bool,
 }
 
-enum Slot<T> {
-    Waiting(Option<Waker>),
-    Done(Result<T, TaskError>),
-    /// The result was taken, or nobody wants it any more.
-    Closed,
-}
-
 impl<T: Send + 'static> Task<T> {
     pub(super) fn new(call: impl FnOnce() -> T + Send + 'static) -> (Task<T>, Job) {
-        let slot = Arc::new(Mutex::new(Slot::Waiting(None)));
-        let promise = Promise(Arc::clone(&slot));
-        let job = Job(Box::new(move || {
-            if !matches!(*lock(&promise.0), Slot::Closed) {
-                let answer = panic::catch_unwind(AssertUnwindSafe(call));
-                promise.keep(answer.map_err(|payload| TaskError::Panicked(message_of(&*payload))));
-            }
-        }));
-        (Task { slot, inline: Mutex::default(), is_detached: false }, job)
+        let shared = Arc::new(Shared { stage: Mutex::new(Stage::Waiting(call, None)) });
+        let job = Job(Some(Arc::clone(&shared) as Arc<dyn Work>));
+        (Task { answer: shared, inline: Mutex::default(), is_detached: false }, job)
     }
 }
 
@@ -70,7 +58,12 @@ impl<T> Task<T> {
 
     /// Whether the call has ended, be its result taken or not.
     pub(crate) fn is_done(&self) -> bool {
-        !matches!(*lock(&self.slot), Slot::Waiting(_))
+        self.answer.is_there()
+    }
+
+    fn make_here(&self) {
+        let inline = lock(&self.inline).take();
+        inline.and_then(Job::run).into_iter().for_each(Waker::wake);
     }
 }
 
@@ -78,64 +71,143 @@ impl<T> Future for Task<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let inline = lock(&self.inline).take();
-        if let Some(job) = inline {
-            job.run();
-        }
-        let mut slot = lock(&self.slot);
-        match std::mem::replace(&mut *slot, Slot::Closed) {
-            Slot::Done(answer) => Poll::Ready(answer),
-            Slot::Waiting(_) => {
-                *slot = Slot::Waiting(Some(context.waker().clone()));
-                Poll::Pending
-            }
-            Slot::Closed => panic!("a task was polled after it had given its result"),
-        }
+        self.make_here();
+        self.answer.poll(context.waker())
     }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         if self.is_detached {
-            let inline = lock(&self.inline).take();
-            if let Some(job) = inline {
-                job.run();
-            }
+            self.make_here();
         } else {
-            *lock(&self.slot) = Slot::Closed;
+            self.answer.close();
         }
     }
 }
 
-/// A call that waits for a thread.
-pub(super) struct Job(pub(super) Box<dyn FnOnce() + Send>);
+/// A call that waits for a thread. One that is dropped instead tells its task that the pool is closed.
+pub(super) struct Job(Option<Arc<dyn Work>>);
 
 impl Job {
-    pub(super) fn run(self) {
-        (self.0)();
+    /// Something that no task waits for.
+    pub(super) fn detached(call: impl FnOnce() + Send + 'static) -> Job {
+        let (mut task, job) = Task::new(call);
+        task.is_detached = true;
+        job
+    }
+
+    /// Makes the call, and gives whom to wake.
+    pub(super) fn run(mut self) -> Option<Waker> {
+        self.0.take().and_then(|work| work.run())
     }
 }
 
-/// The other end of a task: kept, or given up when the pool closes first.
-struct Promise<T>(Arc<Mutex<Slot<T>>>);
+impl Drop for Job {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take().and_then(|work| work.give_up()) {
+            waker.wake();
+        }
+    }
+}
 
-impl<T> Promise<T> {
-    fn keep(&self, answer: Result<T, TaskError>) {
-        let mut slot = lock(&self.0);
-        if let Slot::Waiting(waker) = &mut *slot {
-            let waker = waker.take();
-            *slot = Slot::Done(answer);
-            drop(slot);
-            if let Some(waker) = waker {
-                waker.wake();
+/// The worker's side.
+trait Work: Send + Sync {
+    fn run(&self) -> Option<Waker>;
+
+    fn give_up(&self) -> Option<Waker>;
+}
+
+/// The caller's side.
+trait Answer<T>: Send + Sync {
+    fn poll(&self, waker: &Waker) -> Poll<Result<T, TaskError>>;
+
+    fn is_there(&self) -> bool;
+
+    fn close(&self);
+}
+
+struct Shared<F, T> {
+    stage: Mutex<Stage<F, T>>,
+}
+
+enum Stage<F, T> {
+    Waiting(F, Option<Waker>),
+    Running(Option<Waker>),
+    Done(Result<T, TaskError>),
+    /// The result was taken, or nobody wants it any more.
+    Closed,
+}
+
+impl<F, T> Shared<F, T> {
+    fn set(&self, stage: Stage<F, T>) -> Stage<F, T> {
+        std::mem::replace(&mut *lock(&self.stage), stage)
+    }
+
+    /// Keeps the answer for whoever polls, and gives whom to wake. What nobody wants is dropped, without the lock.
+    fn keep(&self, answer: Result<T, TaskError>) -> Option<Waker> {
+        let mut stage = lock(&self.stage);
+        match std::mem::replace(&mut *stage, Stage::Closed) {
+            Stage::Waiting(_, waker) | Stage::Running(waker) => {
+                *stage = Stage::Done(answer);
+                waker
+            }
+            _ => {
+                drop(stage);
+                drop(answer);
+                None
             }
         }
     }
 }
 
-impl<T> Drop for Promise<T> {
-    fn drop(&mut self) {
-        self.keep(Err(TaskError::PoolClosed));
+impl<F: FnOnce() -> T + Send, T: Send> Work for Shared<F, T> {
+    fn run(&self) -> Option<Waker> {
+        let mut stage = lock(&self.stage);
+        let call = match std::mem::replace(&mut *stage, Stage::Closed) {
+            Stage::Waiting(call, waker) => {
+                *stage = Stage::Running(waker);
+                call
+            }
+            // Dropped in the queue.
+            _ => return None,
+        };
+        drop(stage);
+        let answer = panic::catch_unwind(AssertUnwindSafe(call));
+        self.keep(answer.map_err(|payload| TaskError::Panicked(message_of(&*payload))))
+    }
+
+    fn give_up(&self) -> Option<Waker> {
+        self.keep(Err(TaskError::PoolClosed))
+    }
+}
+
+impl<F: Send, T: Send> Answer<T> for Shared<F, T> {
+    fn poll(&self, waker: &Waker) -> Poll<Result<T, TaskError>> {
+        let mut stage = lock(&self.stage);
+        match &mut *stage {
+            Stage::Waiting(_, known) | Stage::Running(known) => {
+                match known {
+                    Some(known) => known.clone_from(waker),
+                    None => *known = Some(waker.clone()),
+                }
+                return Poll::Pending;
+            }
+            Stage::Done(_) | Stage::Closed => {}
+        }
+        match std::mem::replace(&mut *stage, Stage::Closed) {
+            Stage::Done(answer) => Poll::Ready(answer),
+            _ => panic!("a task was polled after it had given its result"),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        matches!(*lock(&self.stage), Stage::Done(_) | Stage::Closed)
+    }
+
+    fn close(&self) {
+        // What the call holds, or gave, is dropped without the lock.
+        drop(self.set(Stage::Closed));
     }
 }
 

@@ -22,6 +22,21 @@ pub(crate) fn set_owner_at(dir: impl AsFd, name: &CStr, uid: Option<u32>, gid: O
     again(|| fs::chownat(&dir, name, uid.map(Uid::from_raw), gid.map(Gid::from_raw), AtFlags::SYMLINK_NOFOLLOW))
 }
 
+/// Of what a path names, links followed.
+pub(crate) fn set_mode_following(dir: impl AsFd, path: &CStr, mode: u32) -> io::Result<()> {
+    again(|| fs::chmodat(&dir, path, Mode::from_raw_mode(mode), AtFlags::empty()))
+}
+
+/// Of what a path names, links followed.
+pub(crate) fn set_owner_following(dir: impl AsFd, path: &CStr, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    again(|| fs::chownat(&dir, path, uid.map(Uid::from_raw), gid.map(Gid::from_raw), AtFlags::empty()))
+}
+
+/// Of what a path names, links followed.
+pub(crate) fn set_times_following(dir: impl AsFd, path: &CStr, accessed: Time, modified: Time) -> io::Result<()> {
+    again(|| fs::utimensat(&dir, path, &timestamps(accessed, modified), AtFlags::empty()))
+}
+
 /// Of a name that is no symbolic link; if it was swapped for one, the link's target is left alone.
 pub(crate) fn set_mode_at(dir: impl AsFd, name: &CStr, mode: u32) -> io::Result<()> {
     let file = super::name::handle(&dir, name, super::open::Follow::No)?;

@@ -187,21 +187,6 @@ pub(crate) fn read_some(from: impl AsFd, bytes: &mut Vec<u8>) -> io::Result<()> 
     again(|| rustix::io::read(&from, rustix::buffer::spare_capacity(bytes))).map(|_| ())
 }
 
-/// Reads a whole file from its position on, whatever size it says it has.
-pub(crate) fn read_to_end(from: impl AsFd) -> io::Result<Vec<u8>> {
-    let size = super::stat::Stat::of(&from).map_or(0, |stat| usize::try_from(stat.size).unwrap_or(usize::MAX));
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size.saturating_add(1)).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    loop {
-        if bytes.len() == bytes.capacity() {
-            bytes.try_reserve(32 << 10).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        }
-        if again(|| rustix::io::read(&from, rustix::buffer::spare_capacity(&mut bytes)))? == 0 {
-            return Ok(bytes);
-        }
-    }
-}
-
 /// Reads a whole file of at most so many bytes; a longer one is EFBIG.
 pub(crate) fn read_all(from: impl AsFd, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -93,6 +93,23 @@ pub(crate) fn look(file: impl AsFd) -> Verdict {
     }
 }
 
+/// The number in mountinfo of the mount that an open file or a handle is on; `None` where its file system tells none. Waits
+/// for nothing.
+pub(crate) fn number_of(file: impl AsFd) -> Option<u64> {
+    number(file, 0).ok()
+}
+
+/// The same, of one that may have to be learned first. May wait.
+pub(crate) fn surely(file: impl AsFd) -> Verdict {
+    match look(&file) {
+        Verdict::New(number) => {
+            learn(number);
+            look(&file)
+        }
+        known => known,
+    }
+}
+
 /// Finds out about a mount that [`look`] did not know. May wait.
 pub(crate) fn learn(number: u64) {
     if IS_OLD.load(Ordering::Relaxed) {

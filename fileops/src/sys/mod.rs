@@ -2,8 +2,10 @@
 //!
 //! Errors leave as `io::Error`; the caller, who knows the paths, adds what was being done.
 
+pub(crate) mod at;
 pub(crate) mod attributes;
 pub(crate) mod blocks;
+pub(crate) mod buffers;
 pub(crate) mod cached;
 pub(crate) mod clock;
 pub(crate) mod data;

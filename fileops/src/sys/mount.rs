@@ -246,6 +246,16 @@ impl Watched {
         self.serving(path).map(|mount| mount.point.clone()).unwrap_or_default()
     }
 
+    /// The number of the mount that serves a path, as of the last [`refresh`](Self::refresh); 0 when that is unknown.
+    pub(crate) fn number_of(&self, path: &Path) -> u64 {
+        if path.as_os_str().is_empty() { 0 } else { self.serving(path).map_or(0, |mount| mount.id) }
+    }
+
+    /// Whether a mount of this number was there at the last [`refresh`](Self::refresh).
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.table.iter().any(|mount| mount.id == number)
+    }
+
     /// Reads the table if it has changed; `true` if so.
     pub(crate) fn refresh(&mut self) -> bool {
         let has_changed = self.has_changed();

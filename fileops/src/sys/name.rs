@@ -142,3 +142,20 @@ pub(crate) fn handle(dir: impl AsFd, name: &CStr, follow: Follow) -> io::Result<
 pub(crate) fn handle_at(path: &CStr, follow: Follow) -> io::Result<std::os::fd::OwnedFd> {
     handle(fs::CWD, path, follow)
 }
+
+/// Removes a directory with all that is in it, by descriptors; a symbolic link is removed, not followed.
+pub(crate) fn remove_tree(path: &std::path::Path) -> io::Result<()> {
+    std::fs::remove_dir_all(path)
+}
+
+/// The path without links, `.` and `..`.
+pub(crate) fn canonical(path: &std::path::Path) -> io::Result<std::path::PathBuf> {
+    std::fs::canonicalize(path)
+}
+
+/// Whether the process, by its effective user, may do all of this with what a path names.
+pub(crate) fn access(dir: impl AsFd, path: &CStr, read: bool, write: bool, execute: bool) -> io::Result<()> {
+    let wanted = [(read, fs::Access::READ_OK), (write, fs::Access::WRITE_OK), (execute, fs::Access::EXEC_OK)];
+    let wanted = wanted.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, flag)| flag);
+    again(|| fs::accessat(&dir, path, fs::Access::EXISTS | wanted.clone().collect(), AtFlags::EACCESS))
+}

@@ -73,9 +73,67 @@ pub(crate) fn file(parent: impl AsFd, name: &CStr, follow: Follow) -> io::Result
     }
 }
 
-/// Opens a path of the caller's for reading as open(2) does: links are followed, a FIFO waits for its writer.
-pub(crate) fn plain(dir: impl AsFd, path: &CStr) -> io::Result<OwnedFd> {
-    again(|| fs::openat(&dir, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()))
+/// How a file of the caller's is opened. What each means stands at `fs::OpenOptions`.
+#[derive(Clone, Debug)]
+pub(crate) struct How {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) append: bool,
+    pub(crate) truncate: bool,
+    pub(crate) create: bool,
+    pub(crate) create_new: bool,
+    /// Of a file that is made, less the umask.
+    pub(crate) mode: u32,
+    /// Further flags of open(2).
+    pub(crate) extra: i32,
+}
+
+impl How {
+    pub(crate) const NOTHING: How = How {
+        read: false,
+        write: false,
+        append: false,
+        truncate: false,
+        create: false,
+        create_new: false,
+        mode: 0o666,
+        extra: 0,
+    };
+
+    pub(crate) const READ: How = How { read: true, ..How::NOTHING };
+
+    /// Whether it is for reading, and for nothing else.
+    pub(crate) fn only_reads(&self) -> bool {
+        let How { read, write, append, truncate, create, create_new, mode: _, extra } = *self;
+        read && !(write || append || truncate || create || create_new) && extra == 0
+    }
+
+    /// # Errors
+    /// EINVAL for what contradicts itself, as std's `OpenOptions` has it.
+    pub(crate) fn flags(&self) -> io::Result<OFlags> {
+        let access = match (self.read, self.write, self.append) {
+            (true, false, false) => OFlags::RDONLY,
+            (false, true, false) => OFlags::WRONLY,
+            (true, true, false) => OFlags::RDWR,
+            (false, _, true) => OFlags::WRONLY | OFlags::APPEND,
+            (true, _, true) => OFlags::RDWR | OFlags::APPEND,
+            (false, false, false) => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+        };
+        let makes = self.truncate || self.create || self.create_new;
+        let is_wrong = (makes && !self.write && !self.append) || (self.append && self.truncate && !self.create_new);
+        if is_wrong {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        let making = match (self.create, self.truncate, self.create_new) {
+            (_, _, true) => OFlags::CREATE | OFlags::EXCL,
+            (true, true, _) => OFlags::CREATE | OFlags::TRUNC,
+            (true, false, _) => OFlags::CREATE,
+            (false, true, _) => OFlags::TRUNC,
+            (false, false, _) => OFlags::empty(),
+        };
+        let extra = OFlags::from_bits_retain(self.extra as u32) - OFlags::RWMODE;
+        Ok(access | making | extra | OFlags::CLOEXEC | OFlags::NOCTTY)
+    }
 }
 
 /// The same of a path of a caller's; links are followed.

@@ -30,7 +30,30 @@ pub(crate) struct Time {
     pub(crate) nanoseconds: i64,
 }
 
+impl From<SystemTime> for Time {
+    fn from(moment: SystemTime) -> Time {
+        match moment.duration_since(UNIX_EPOCH) {
+            Ok(since) => Time {
+                seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+                nanoseconds: since.subsec_nanos().into(),
+            },
+            Err(before) => {
+                let before = before.duration();
+                let seconds = i64::try_from(before.as_secs()).map_or(i64::MIN, |seconds| -seconds);
+                match before.subsec_nanos() {
+                    0 => Time { seconds, nanoseconds: 0 },
+                    nanoseconds => Time { seconds: seconds - 1, nanoseconds: i64::from(1_000_000_000 - nanoseconds) },
+                }
+            }
+        }
+    }
+}
+
 impl Time {
+    /// For a time that is to stay as it is. Source: utimensat(2).
+    #[allow(clippy::unnecessary_cast)] // its type differs between architectures
+    pub(crate) const AS_IT_IS: Time = Time { seconds: 0, nanoseconds: fs::UTIME_OMIT as i64 };
+
     /// By the machine's clock.
     pub(crate) fn now() -> Time {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -244,6 +267,15 @@ pub(crate) fn coarse_now() -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_before_1970_comes_back_as_it_was() {
+        for nanoseconds in [0, 1, 999_999_999, 1_000_000_000, 1_500_000_000] {
+            let moment = UNIX_EPOCH - Duration::from_nanos(nanoseconds);
+            assert_eq!(Time::from(moment).moment(), moment);
+            assert!((0..1_000_000_000).contains(&Time::from(moment).nanoseconds));
+        }
+    }
 
     #[test]
     fn both_calls_give_a_directory_the_same_identity_and_attributes() {

@@ -19,6 +19,42 @@ pub(crate) fn block_signals() {
     }
 }
 
+/// Makes a call during which the disk is asked with the lowest priority (where its scheduler knows any), and puts the thread's
+/// own back.
+///
+/// Source: ioprio_set(2); IOPRIO_CLASS_IDLE in linux/ioprio.h.
+pub(crate) fn with_idle_io<T>(call: impl FnOnce() -> T) -> T {
+    struct PutBack(libc::c_long);
+    impl Drop for PutBack {
+        fn drop(&mut self) {
+            set_io_priority(self.0);
+        }
+    }
+    const IDLE: libc::c_long = 3 << 13;
+    let before = io_priority();
+    set_io_priority(IDLE);
+    let _put_back = PutBack(before);
+    call()
+}
+
+/// IOPRIO_WHO_PROCESS, which means a thread; thread 0 is this one.
+const THIS_THREAD: (libc::c_int, libc::c_int) = (1, 0);
+
+#[allow(unsafe_code)]
+fn set_io_priority(priority: libc::c_long) {
+    // SAFETY: three numbers; no memory of ours is touched. A hint: where it is refused, nothing is lowered.
+    let _ = unsafe { libc::syscall(libc::SYS_ioprio_set, THIS_THREAD.0, THIS_THREAD.1, priority as libc::c_int) };
+}
+
+/// Of the calling thread, class and level in one number; 0 (as the processor's) where it is not told.
+#[allow(unsafe_code)]
+pub(crate) fn io_priority() -> libc::c_long {
+    // SAFETY: two numbers; no memory of ours is touched.
+    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, THIS_THREAD.0, THIS_THREAD.1) };
+    // What was never set is told as the class it amounts to, and would then not follow the processor's any more.
+    if priority < 0 { 0 } else { priority }
+}
+
 /// The kernel's number of the calling thread.
 pub(crate) fn id() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()

@@ -1,19 +1,13 @@
 //! What is in memory is answered by the first poll, on the thread that polls.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use fileops::{block_on, fs};
 use fileops_tests::{Mount, Tree, require_command, require_filesystem, require_root};
 
-/// What the first poll gives.
-fn first_poll<F: Future>(call: F) -> Poll<F::Output> {
-    let mut call = pin!(call);
-    Pin::as_mut(&mut call).poll(&mut Context::from_waker(Waker::noop()))
-}
+use crate::first_poll;
 
 /// A file that was read once after it was written: a read does not set its access time any more.
 fn settled(dir: &Path) -> PathBuf {
