@@ -3,12 +3,14 @@
 mod durable;
 mod interrupted;
 mod meta;
+mod mounts;
 mod moving;
 mod questions;
 mod single;
 mod trash;
 mod undo;
 mod url;
+mod watch;
 
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
