@@ -2,6 +2,7 @@
 
 mod examples;
 mod mounts;
+mod polling;
 mod watching;
 
 use std::future::Future;
