@@ -413,18 +413,19 @@ impl Local<'_> {
                 return Ok(Err(error));
             }
         };
-        let is_same = |top: &Top| top.id == stat.id && top.is_dir == stat.is_dir() && !top.is_ended;
+        let real = open::real_path(&handle).unwrap_or_else(|_| self.setup.path.clone());
+        let borders = Borders::of(&real);
+        let is_elsewhere = borders.is_elsewhere(&self.borders);
+        // By another mount the same directory can have other things mounted below it.
+        let is_same = |top: &Top| top.id == stat.id && top.is_dir == stat.is_dir() && !top.is_ended && !is_elsewhere;
         if self.top.as_ref().is_some_and(is_same) {
             return Ok(Ok(()));
         }
         let before = self.top.take();
         self.forget(TOP);
-        let real = open::real_path(&handle).unwrap_or_else(|_| self.setup.path.clone());
-        let borders = Borders::of(&real);
         if borders.is_silent() && self.setup.may_poll() {
             return Err(Stop::Go(Next::Polled(Why::Silent)));
         }
-        let is_elsewhere = borders.is_elsewhere(&self.borders);
         self.borders = borders;
         let contents = match (&before, contents) {
             (None, contents) => contents,
@@ -519,7 +520,11 @@ impl Local<'_> {
             return Ok(());
         };
         let borders = Borders::of(&real);
-        self.must_settle |= borders.is_elsewhere(&self.borders);
+        if borders.is_elsewhere(&self.borders) {
+            // What is mounted below is looked at with it.
+            self.must_settle = true;
+            return Ok(());
+        }
         let before = std::mem::replace(&mut self.borders, borders);
         let now = Instant::now();
         for point in self.borders.changed(&before) {

@@ -1,5 +1,6 @@
 //! What the system tells: mounts, and changes of files.
 
+mod edges;
 mod examples;
 mod mounts;
 mod polling;
