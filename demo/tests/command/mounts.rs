@@ -99,6 +99,7 @@ fn wrong_limits_are_wrong_usage() {
     let place = Place::new();
     place.expect(2, "net");
     place.expect(2, "net mounts --limit never");
-    place.expect(2, "net mounts --limit -1");
+    place.expect(2, "net mounts --limit=-1");
+    place.expect(2, "net mounts --limit inf");
     place.expect(2, "net mounts a");
 }

@@ -225,7 +225,7 @@ fn a_path_that_is_not_there_is_an_error_that_names_it() {
     assert_eq!((&failures[0]["action"], &failures[0]["errno"]), (&json!("watch"), &json!(2)));
     place.expect(2, "watch");
     place.expect(2, "watch --interval soon file");
-    place.expect(2, "watch --interval -1 file");
+    place.expect(2, "watch --interval=-1 file");
 }
 
 #[test]
