@@ -186,6 +186,10 @@ pub(crate) struct TransferArgs {
     /// Move at most so many bytes of contents a second: 10M, 512K, 1.5G (a number alone is KiB, 0 is no limit)
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = rate::parse)]
     pub(crate) bwlimit: u64,
+    /// Where the target has no place for tags and other attributes, keep them in a hidden file .fileops-metadata beside the
+    /// files; and give back what is kept so at the source
+    #[arg(long)]
+    pub(crate) sidecar: bool,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -298,6 +302,9 @@ pub(crate) struct TrashPutArgs {
     /// What to do with what no trash can take [default: ask on a terminal, else fail]
     #[arg(long, value_name = "RULE")]
     pub(crate) on_no_trash: Option<NoTrashRule>,
+    /// What is kept in .fileops-metadata of tags and other attributes of the files goes with them
+    #[arg(long)]
+    pub(crate) sidecar: bool,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -327,6 +334,9 @@ pub(crate) struct TrashRestoreArgs {
     /// What to do where something else has the name now; directories stay as they are [default: ask on a terminal, else fail]
     #[arg(long, value_name = "RULE")]
     pub(crate) on_conflict: Option<ConflictRule>,
+    /// What was kept in .fileops-metadata of tags and other attributes of the items stands beside them again
+    #[arg(long)]
+    pub(crate) sidecar: bool,
     /// Print a summary, also when standard error is no terminal
     #[arg(short, long)]
     pub(crate) verbose: bool,

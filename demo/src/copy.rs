@@ -7,7 +7,7 @@ use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
 use crate::{messages, questions};
-use fileops::{Copy, Durability, Links, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Verify};
+use fileops::{Copy, Durability, Links, Metadata, Names, OnCancel, OnShortage, ReadOnlyDirs, Resume, Verify};
 
 pub(crate) fn run(args: CopyArgs) -> Exit {
     let copy = match begun(&args).and_then(|copy| with_options(copy, &args.transfer)) {
@@ -40,6 +40,10 @@ fn begun(args: &CopyArgs) -> Result<Copy, String> {
     })
 }
 
+pub(crate) fn metadata(is_beside: bool) -> Metadata {
+    if is_beside { Metadata::Sidecar } else { Metadata::Note }
+}
+
 fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
     let copy = copy
         .on_conflict(questions::conflict_rule(args.on_conflict, args.view.json)?)
@@ -49,6 +53,7 @@ fn with_options(copy: Copy, args: &TransferArgs) -> Result<Copy, String> {
         .read_only_dirs(if args.keep_read_only_dirs { ReadOnlyDirs::Keep } else { ReadOnlyDirs::MakeWritable })
         .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
         .undoable(args.records.undoable())
+        .metadata(metadata(args.sidecar))
         .retry(args.failures.retry);
     Ok(match args.view.jobs {
         Some(jobs) => copy.jobs(jobs.get()),

@@ -2,6 +2,7 @@
 
 use crate::args::{MoveArgs, ShortageRule, TransferArgs};
 use crate::bar::Goal;
+use crate::copy::metadata;
 use crate::destination::Destination;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
@@ -47,6 +48,7 @@ fn with_options(relocation: Move, args: &TransferArgs) -> Result<Move, String> {
         .resume(if args.no_resume { Resume::Never } else { Resume::WhereInterrupted })
         .bandwidth(Some(args.bwlimit).filter(|&rate| rate > 0))
         .undoable(args.records.undoable())
+        .metadata(metadata(args.sidecar))
         .retry(args.failures.retry);
     Ok(match args.view.jobs {
         Some(jobs) => relocation.jobs(jobs.get()),

@@ -4,6 +4,7 @@ use crate::args::{
     TrashCommand, TrashDeleteArgs, TrashEmptyArgs, TrashListArgs, TrashPutArgs, TrashRestoreArgs, ViewArgs,
 };
 use crate::bar::Goal;
+use crate::copy::metadata;
 use crate::out::{Out, complain};
 use crate::outcome::{self, Exit};
 use crate::watch::Watch;
@@ -22,7 +23,7 @@ pub(crate) fn run(command: TrashCommand) -> Exit {
 }
 
 fn put(args: TrashPutArgs) -> Exit {
-    let TrashPutArgs { paths, on_no_trash, verbose, failures, records, view } = args;
+    let TrashPutArgs { paths, on_no_trash, sidecar, verbose, failures, records, view } = args;
     let rules = questions::error_rule(&failures.errors, view.json)
         .and_then(|on_error| Ok((on_error, questions::no_trash_rule(on_no_trash, view.json)?)));
     let (on_error, on_no_trash) = match rules {
@@ -30,6 +31,7 @@ fn put(args: TrashPutArgs) -> Exit {
         Err(complaint) => return outcome::refuse(&complaint, "trash put"),
     };
     let trash = fileops::trash(paths).on_error(on_error).on_no_trash(on_no_trash).retry(failures.retry);
+    let trash = trash.metadata(metadata(sidecar));
     let trash = trash.undoable(records.undoable());
     let trash = match view.jobs {
         Some(jobs) => trash.jobs(jobs.get()),
@@ -39,7 +41,7 @@ fn put(args: TrashPutArgs) -> Exit {
 }
 
 fn restore(args: TrashRestoreArgs) -> Exit {
-    let TrashRestoreArgs { items, original, on_conflict, verbose, failures, records, view } = args;
+    let TrashRestoreArgs { items, original, on_conflict, sidecar, verbose, failures, records, view } = args;
     let rules = questions::error_rule(&failures.errors, view.json)
         .and_then(|on_error| Ok((on_error, questions::conflict_rule(on_conflict, view.json)?)));
     let (on_error, on_conflict) = match rules {
@@ -48,7 +50,7 @@ fn restore(args: TrashRestoreArgs) -> Exit {
     };
     let items = items.into_iter().map(Trashed::Id).chain(original.into_iter().map(Trashed::Original));
     let restore = fileops::restore(items).on_conflict(on_conflict).on_error(on_error).retry(failures.retry);
-    let restore = restore.undoable(records.undoable());
+    let restore = restore.undoable(records.undoable()).metadata(metadata(sidecar));
     follow(&view, Goal::Total, verbose, messages::restored, || restore.start())
 }
 

@@ -113,7 +113,9 @@ pub use conflict::{Conflict, EntryKind, Merges, OnConflict, Party, Undoable, ste
 pub use error::{Action, Error, Refusal, Result, Shown};
 pub use inbox::{Inbox, NextQuestion};
 pub use operation::{OnShortage, Operation, Running, Shortage};
-pub use ops::copy::{Copy, Durability, Links, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as, duplicate};
+pub use ops::copy::{
+    Copy, Durability, Links, Metadata, Names, OnCancel, ReadOnlyDirs, Resume, Verify, copy, copy_as, duplicate,
+};
 pub use ops::delete::{Delete, Mounts, delete};
 pub use ops::measure::{Measure, measure};
 pub use ops::recover::{Again, Interrupted, Leftover, forget, interrupted, leftovers, search};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-pub(super) fn line(fields: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn line(fields: &[&[u8]]) -> Vec<u8> {
     let mut line = Vec::new();
     for field in fields {
         for &byte in *field {
@@ -18,7 +18,7 @@ pub(super) fn line(fields: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The fields of a line, if it holds together.
-pub(super) fn fields(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn fields(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let (text, sum) = line.split_at_checked(line.len().checked_sub(8)?)?;
     let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
     if crc32fast::hash(text) != sum {
@@ -47,7 +47,7 @@ pub(super) fn records(bytes: &[u8]) -> impl Iterator<Item = Vec<Vec<u8>>> {
     bytes.split(|&byte| byte == b'\n').map_while(fields)
 }
 
-pub(super) fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
+pub(crate) fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 

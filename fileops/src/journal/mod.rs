@@ -6,7 +6,7 @@
 //! can be undone. It is append-only text (`line`); reading (`read`) ends at the first line that does not hold together, so a
 //! torn tail costs the record that was being written and nothing else.
 
-mod line;
+pub(crate) mod line;
 mod origin;
 mod passage;
 mod read;

@@ -50,6 +50,7 @@ mod attributes;
 mod common;
 #[cfg(feature = "extract")]
 mod extract;
+pub(crate) mod sidecar;
 
 pub use attributes::{Attributes, Changed};
 pub use common::{Changes, Common, Key};

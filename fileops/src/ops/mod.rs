@@ -10,6 +10,7 @@ pub(crate) mod relocate;
 pub(crate) mod remove;
 mod renaming;
 mod retry;
+mod sidecar;
 pub(crate) mod single;
 mod source;
 pub(crate) mod steps;

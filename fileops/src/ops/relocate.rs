@@ -1,6 +1,6 @@
 //! Moving: the options. What is done is a copy's walk (`copy`) that renames wherever it can (`copy/moving`).
 
-use super::copy::{self, Destination, Durability, Names, Options, ReadOnlyDirs, Resume, Together, Verify};
+use super::copy::{self, Destination, Durability, Metadata, Names, Options, ReadOnlyDirs, Resume, Together, Verify};
 use super::delete::Mounts;
 use super::recover;
 use crate::conflict::{Merges, OnConflict, Undoable};
@@ -110,6 +110,12 @@ impl Move {
         self
     }
 
+    /// What becomes of tags and other attributes where the target has no place for them; default [`Metadata::Note`].
+    pub fn metadata(mut self, metadata: Metadata) -> Move {
+        self.options.metadata = metadata;
+        self
+    }
+
     /// What happens when an entry fails; default [`OnError::Continue`].
     pub fn on_error(mut self, rule: OnError) -> Move {
         self.options.on_error = rule;
@@ -187,7 +193,8 @@ impl Move {
 }
 
 /// Moves one entry to a name, as a part of another operation, in whose journal it stands. `false` if it could not be moved as
-/// a whole: the job has the failures then. What the rule leaves where it is, is no concern of the job's.
+/// a whole: the job has the failures then. What the rule leaves where it is, is no concern of the job's. What is kept beside
+/// files finds its way back too.
 pub(super) fn within(
     (source, name): (PathBuf, PathBuf),
     rule: OnConflict,
@@ -195,7 +202,8 @@ pub(super) fn within(
     job: &Arc<Job>,
     pool: &Pool,
 ) -> bool {
-    let Move { sources, destination, options, .. } = move_as(source, name).on_conflict(rule);
+    let Move { sources, destination, options, .. } =
+        move_as(source, name).on_conflict(rule).metadata(Metadata::Sidecar);
     let (failures, skips) = (job.failure_count(), job.skip_count());
     let (outcome, is_clean) = copy::transfer(sources, destination, options, together, job, pool);
     job.forget_skips(skips);

@@ -2,10 +2,13 @@
 //! it goes.
 
 mod attributes;
+mod beside;
 mod damage;
 mod extraction;
+mod faults;
 mod interop;
 mod samples;
+mod trash;
 
 use fileops::fs::Call;
 use fileops_tests::Tree;

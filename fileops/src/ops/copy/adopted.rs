@@ -120,8 +120,9 @@ impl Copying {
         if !self.interrupted.claim(found.id, stat.id) {
             return Err(self.refusal(entry, name, Refusal::Exists));
         }
-        // What makes its source go is compared in any case.
-        if adopted.is_whole(&found, stat) && !self.is_verifying() && self.moving.is_none() {
+        // What makes its source go is compared in any case; and so is what may not have its attributes beside it yet.
+        let has_attributes = !self.keeps_beside();
+        if adopted.is_whole(&found, stat) && !self.is_verifying() && self.moving.is_none() && has_attributes {
             if self.is_durable() && !entry.dir.data.route().target.syncs_at_once() {
                 let file = open::file(&**target, name, Follow::No).during(Action::Open, path)?;
                 data::sync(&file).during(Action::Sync, path)?;
@@ -177,6 +178,10 @@ impl Copying {
             }
             for index in 0..batch.len() {
                 let (name, _) = batch.get(index);
+                // What is kept beside the files is written anew.
+                if self.keeps_beside() && name == crate::meta::sidecar::NAME {
+                    continue;
+                }
                 let Ok(stat) = Stat::at(target, name) else { continue };
                 if !self.interrupted.is_claimed(stat.id) {
                     found.push(name.to_owned());

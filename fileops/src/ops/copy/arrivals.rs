@@ -237,7 +237,12 @@ impl Copying {
         let Some(above) = dir.parent() else { return };
         if !dir.has_failed() && !dir.data.old.keeps() {
             let side = dir.side(End::Source).expect("every directory has a source");
-            let removed = worker.descriptor(above, End::Source).and_then(|file| match Stat::at(&*file, side.name()) {
+            let emptied = match worker.descriptor(dir, End::Source) {
+                Ok(file) => self.remove_used_up(worker.job(), dir, &file),
+                Err(error) => Err(error),
+            };
+            let file = emptied.and_then(|()| worker.descriptor(above, End::Source));
+            let removed = file.and_then(|file| match Stat::at(&*file, side.name()) {
                 Ok(stat) if stat.id == dir.stat().id => self.remove(worker.job(), above, (&file, side.name()), &stat),
                 Ok(_) => Err(Refusal::Changed.into()),
                 Err(error) => Err(error),
@@ -261,6 +266,7 @@ impl Copying {
         let begun = Instant::now();
         let synced = self.sync_devices(worker, moving, &arrivals);
         let pause = LONGEST.max(begun.elapsed() * SYNC_SHARE);
+        let unkept = self.write_before(worker, arrivals.iter().map(|arrival| &arrival.dir));
         let mut landed = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
             if worker.job().checkpoint().is_err() {
@@ -272,7 +278,12 @@ impl Copying {
                 Copy::File(file) if file.stat.links > 1 => Some(file.stat),
                 _ => None,
             };
-            match self.land_one(worker, moving, arrival, &synced) {
+            let unkept = unkept.iter().find(|(other, _)| Arc::ptr_eq(other, &dir) && waits_for_line(&arrival));
+            let landed_one = match unkept {
+                Some((_, error)) => Err(error.again().into()),
+                None => self.land_one(worker, moving, arrival, &synced),
+            };
+            match landed_one {
                 Ok(one) => landed.push(one),
                 Err(stop) => {
                     fail(worker, &dir, stop);
@@ -483,6 +494,11 @@ impl Copying {
         let to = journal.file_system(target.id.dev, to, || dir.path(End::Target));
         journal.passed((&from, source), (&to, &target));
     }
+}
+
+/// Whether what belongs to a copy is not written yet beside it.
+fn waits_for_line(arrival: &Arrival) -> bool {
+    matches!(&arrival.copy, Copy::File(file) if arrival.dir.data.beside.waits_for(file.spot.name()))
 }
 
 /// Counts a failure against a directory that may be over, and so against all above it.

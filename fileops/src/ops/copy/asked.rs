@@ -1,6 +1,6 @@
 //! What was asked for, in words that are recorded, so that it can be asked for again after an interruption.
 
-use super::{Destination, Durability, Links, Names, OnCancel, Options, ReadOnlyDirs, Verify};
+use super::{Destination, Durability, Links, Metadata, Names, OnCancel, Options, ReadOnlyDirs, Verify};
 use crate::conflict::OnConflict;
 use crate::ops::delete::Mounts;
 use std::ffi::OsString;
@@ -53,6 +53,7 @@ impl Options {
         say(self.on_cancel == OnCancel::KeepFinished, "keep-finished");
         say(self.verify == Verify::Contents, "verify");
         say(self.durability == Some(Durability::Device), "durable");
+        say(self.metadata == Metadata::Sidecar, "sidecar");
         say(self.moves == Some(Mounts::Stay), "moves");
         say(self.moves == Some(Mounts::Cross), "moves-across");
         words.join(" ")
@@ -75,6 +76,7 @@ impl Options {
             "keep-read-only-dirs" => self.read_only_dirs = ReadOnlyDirs::Keep,
             "keep-finished" => self.on_cancel = OnCancel::KeepFinished,
             "verify" => self.verify = Verify::Contents,
+            "sidecar" => self.metadata = Metadata::Sidecar,
             "durable" => self.durability = Some(Durability::Device),
             "moves" => self.moves = Some(Mounts::Stay),
             "moves-across" => self.moves = Some(Mounts::Cross),

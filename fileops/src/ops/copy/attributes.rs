@@ -1,9 +1,11 @@
 //! Owner, mode, times and extended attributes: kept, or noted where the target cannot hold them.
 
 use super::Copying;
+use super::beside::Spoken;
 use super::route::Route;
 use crate::engine::{Visit, Worker};
 use crate::error::{Action, During};
+use crate::meta::sidecar::Attributes;
 use crate::report::NoteKind;
 use crate::sys::attributes::{self, Subject};
 use crate::sys::mount;
@@ -81,12 +83,19 @@ impl Copying {
         worker: &mut Worker<Self>,
         route: &Route,
         (source, target): (Target<'_>, Target<'_>),
-        stat: &Stat,
+        (stat, beside): (&Stat, Option<Spoken<'_>>),
         made: Made,
         path: &dyn Fn() -> PathBuf,
     ) -> Visit {
         let mode = self.keep_owner(worker, &target, stat, made, path)?;
-        let is_opened = self.keep_xattrs(worker, route, &source, &target, made, path)?;
+        let mut setting = Setting { route, target: &target, made, is_opened: false, lost: Attributes::new(), path };
+        self.keep_xattrs(worker, &mut setting, &source)?;
+        if let Some(of) = beside {
+            for (name, value) in self.attributes_beside(worker, of, stat) {
+                self.set_users(worker, &mut setting, &name, &value)?;
+            }
+        }
+        let Setting { is_opened, lost, .. } = setting;
         let is_link = stat.kind() == rustix::fs::FileType::Symlink;
         if !is_link && (mode != made.mode || is_opened) {
             let is_set = noted(worker, NoteKind::ModeNotKept, target.set_mode(mode), Action::SetMode, path)?;
@@ -95,7 +104,10 @@ impl Copying {
             }
         }
         noted(worker, NoteKind::TimesNotKept, target.set_times(stat), Action::SetTimes, path)?;
-        Ok(())
+        match beside {
+            Some(of) => Ok(self.keep_beside(of, &target, lost).during(Action::Stat, path)?),
+            None => Ok(()),
+        }
     }
 
     /// Gives the mode that is right for the owner the entry has then, as `cp -p` does: neither setuid nor setgid where
@@ -134,21 +146,12 @@ impl Copying {
         Ok(mode)
     }
 
-    /// Gives whether the target's mode was changed to do so.
-    fn keep_xattrs(
-        &self,
-        worker: &mut Worker<Self>,
-        route: &Route,
-        source: &Target<'_>,
-        target: &Target<'_>,
-        made: Made,
-        path: &dyn Fn() -> PathBuf,
-    ) -> Visit<bool> {
-        if !route.has_attributes() {
-            return Ok(false);
+    fn keep_xattrs(&self, worker: &mut Worker<Self>, setting: &mut Setting<'_>, source: &Target<'_>) -> Visit {
+        if !setting.route.has_attributes() {
+            return Ok(());
         }
         let (mut names, mut value) = (std::mem::take(&mut worker.names), std::mem::take(&mut worker.value));
-        let kept = self.keep_each_xattr(worker, route, source, (target, made), (&mut names, &mut value), path);
+        let kept = self.keep_each_xattr(worker, setting, source, (&mut names, &mut value));
         (worker.names, worker.value) = (names, value);
         kept
     }
@@ -156,15 +159,13 @@ impl Copying {
     fn keep_each_xattr(
         &self,
         worker: &Worker<Self>,
-        route: &Route,
+        setting: &mut Setting<'_>,
         source: &Target<'_>,
-        (target, made): (&Target<'_>, Made),
         (names, value): (&mut Vec<u8>, &mut Vec<u8>),
-        path: &dyn Fn() -> PathBuf,
-    ) -> Visit<bool> {
-        let mut is_opened = false;
-        let (from_path, to_path) = (subject_path(source), subject_path(target));
-        let (from, to) = (subject(source, &from_path), subject(target, &to_path));
+    ) -> Visit {
+        let (route, path) = (setting.route, setting.path);
+        let from_path = subject_path(source);
+        let from = subject(source, &from_path);
         match attributes::xattr_names(from, names) {
             Ok(()) => {}
             Err(error) if crate::sys::is_unsupported(&error) => {
@@ -172,14 +173,14 @@ impl Copying {
                 if from_path.is_none() {
                     route.no_attributes();
                 }
-                return Ok(false);
+                return Ok(());
             }
             Err(error) if is_refused(&error) => {
                 worker.job().note(NoteKind::AttributesNotKept, Some(&error), path);
-                return Ok(false);
+                return Ok(());
             }
             // A link seen through /proc where there is none.
-            Err(error) if from_path.is_some() && error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if from_path.is_some() && error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error).during(Action::ReadXattr, path).map_err(Into::into),
         }
         for name in names.split_inclusive(|&byte| byte == 0) {
@@ -188,7 +189,7 @@ impl Copying {
                 continue;
             }
             let is_users = name.to_bytes().starts_with(b"user.");
-            if is_users && !route.takes_user_attributes() {
+            if is_users && !route.takes_user_attributes() && !self.keeps_beside() {
                 worker.job().note(NoteKind::AttributesNotKept, None, path);
                 continue;
             }
@@ -204,24 +205,39 @@ impl Copying {
                 }
                 Err(error) => return Err(error).during(Action::ReadXattr, path).map_err(Into::into),
             }
-            let mut set = attributes::set_xattr(to, name, value);
-            // Only who may write to a file by its mode may give it attributes, whatever the descriptor was opened for.
-            if is_users && set.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)) {
-                if let (false, Target::File(file)) = (is_opened, target) {
-                    is_opened = attributes::set_mode(file, made.mode | 0o200).is_ok();
-                    set = attributes::set_xattr(to, name, value);
-                }
+            if is_users {
+                self.set_users(worker, setting, name, value)?;
+            } else {
+                let set = setting.set(name, value);
+                setting.settle(worker, set)?;
             }
-            if is_users && set.as_ref().is_err_and(crate::sys::is_unsupported) {
-                route.no_user_attributes();
-            }
-            if set.as_ref().is_err_and(|error| is_too_large(error, target)) {
-                worker.job().note(NoteKind::AttributesNotKept, set.err().as_ref(), path);
-                continue;
-            }
-            noted(worker, NoteKind::AttributesNotKept, set, Action::WriteXattr, path)?;
         }
-        Ok(is_opened)
+        Ok(())
+    }
+
+    /// Sets an attribute of the user's; where the target has no place for it, it is to be kept beside, if that was asked for.
+    fn set_users(&self, worker: &Worker<Self>, setting: &mut Setting<'_>, name: &CStr, value: &[u8]) -> Visit {
+        let goes_beside = self.keeps_beside() && matches!(setting.target, Target::File(_));
+        if goes_beside && !setting.route.takes_user_attributes() {
+            setting.lost.push((name.to_owned(), value.to_vec()));
+            return Ok(());
+        }
+        let mut set = setting.set(name, value);
+        // Only who may write to a file by its mode may give it attributes, whatever the descriptor was opened for.
+        if set.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EACCES)) {
+            if let (false, Target::File(file)) = (setting.is_opened, setting.target) {
+                setting.is_opened = attributes::set_mode(file, setting.made.mode | 0o200).is_ok();
+                set = setting.set(name, value);
+            }
+        }
+        if set.as_ref().is_err_and(crate::sys::is_unsupported) {
+            setting.route.no_user_attributes();
+            if goes_beside {
+                setting.lost.push((name.to_owned(), value.to_vec()));
+                return Ok(());
+            }
+        }
+        setting.settle(worker, set)
     }
 
     /// Takes away what a new entry inherits from the directory it was made in, and the source does not have.
@@ -231,6 +247,33 @@ impl Copying {
         // Where there are no lists there is nothing to remove.
         let _ = attributes::remove_xattr(subject, c"system.posix_acl_access");
         let _ = attributes::remove_xattr(subject, c"system.posix_acl_default");
+    }
+}
+
+/// Attributes that are being set.
+struct Setting<'a> {
+    route: &'a Route,
+    target: &'a Target<'a>,
+    made: Made,
+    /// The target's mode was changed to do so.
+    is_opened: bool,
+    /// What the target has no place for.
+    lost: Attributes,
+    path: &'a dyn Fn() -> PathBuf,
+}
+
+impl Setting<'_> {
+    fn set(&self, name: &CStr, value: &[u8]) -> io::Result<()> {
+        let path = subject_path(self.target);
+        attributes::set_xattr(subject(self.target, &path), name, value)
+    }
+
+    fn settle(&self, worker: &Worker<Copying>, set: io::Result<()>) -> Visit {
+        if set.as_ref().is_err_and(|error| is_too_large(error, self.target)) {
+            worker.job().note(NoteKind::AttributesNotKept, set.err().as_ref(), self.path);
+            return Ok(());
+        }
+        noted(worker, NoteKind::AttributesNotKept, set, Action::WriteXattr, self.path).map(|_| ())
     }
 }
 

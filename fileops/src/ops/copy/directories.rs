@@ -3,6 +3,7 @@
 use super::adopted::Adopted;
 use super::arrivals::{self, Arrival};
 use super::attributes::{Made, Target};
+use super::beside::Spoken;
 use super::moving::{Moving, Renamed};
 use super::names;
 use super::place::{Kind, Place, Staged};
@@ -214,6 +215,7 @@ impl Copying {
     /// The subtree is over, or `rests` but for what waits: a stage gets its final name, and what had to wait for its entries
     /// is set.
     pub(super) fn settle_dir(&self, worker: &mut Worker<Self>, dir: &Arc<Node<Place>>, rests: bool) -> Visit {
+        self.settle_beside(worker, dir, rests)?;
         if !dir.data.is_ours() {
             // One that was merged with is over too. What is above a root was never listed; what was refused has no route.
             let was_walked = dir.device().is_some() && dir.data.route.get().is_some();
@@ -248,7 +250,8 @@ impl Copying {
                     // What is in it could not be opened any more, to be compared.
                     self.settle_files(worker)?;
                 }
-                if mode & 0o700 != 0o700 || dir.data.was_touched.load(Relaxed) {
+                let is_touched = dir.data.was_touched.load(Relaxed) || dir.data.beside.is_unwritten();
+                if mode & 0o700 != 0o700 || is_touched {
                     self.persist(worker, dir, |worker| self.keep_dir(worker, dir, mode))?;
                 }
                 self.sync_fresh(worker, dir)?;
@@ -425,7 +428,9 @@ impl Copying {
         let mut stat = *dir.stat();
         stat.mode = stat.mode & !0o7777 | mode;
         let route = Arc::clone(dir.data.route());
-        self.keep_all(worker, &route, (Target::File(&source), Target::File(&target)), &stat, made, &path)?;
+        let beside = Some(Spoken::itself(dir));
+        self.keep_all(worker, &route, (Target::File(&source), Target::File(&target)), (&stat, beside), made, &path)?;
+        self.finish_beside(worker, dir, &stat)?;
         // As it stays, unless it is the top of a stage, which gets its name.
         self.record_passage(worker.job(), dir, (&source, dir.stat()), (&target, Stat::of(&*target)));
         Ok(())

@@ -69,6 +69,7 @@ pub(super) fn clean_up(engine: &Arc<Engine<Copying>>, job: &Arc<Job>, pool: &Poo
         move || {
             engine.clear();
             engine.visitor.tighten_all(&engine);
+            engine.visitor.write_rest(&engine, &job);
             engine.visitor.clean_up(&job, &pool, outcome, &removed);
             engine.visitor.ledger.seal();
             steps::put_back_times(&job);

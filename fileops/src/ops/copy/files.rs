@@ -3,6 +3,7 @@
 use super::Copying;
 use super::arrivals::{self, Arrival};
 use super::attributes::{Made, Target};
+use super::beside::Spoken;
 use super::contents::{File, Shared};
 use super::directories::RENAMES;
 use super::draft::Draft;
@@ -40,7 +41,7 @@ const REPLACE_AT: usize = 256;
 
 impl Copying {
     pub(super) fn copy_entry(&self, worker: &mut Worker<Self>, entry: &Entry<'_, Self>) -> Visit {
-        if self.renames_into(entry.dir) && self.move_entry(worker, entry)? {
+        if self.is_beside(worker, entry) || self.renames_into(entry.dir) && self.move_entry(worker, entry)? {
             return Ok(());
         }
         match entry.kind {
@@ -192,7 +193,8 @@ impl Copying {
         let dir = Arc::clone(&file.dir);
         let path = || dir.path_of(End::Target, spot.name());
         let (from, to) = (Target::File(&file.source), Target::File(&file.target));
-        self.keep_all(worker, &file.route, (from, to), &file.stat, made, &path)?;
+        let beside = Spoken { dir: &file.dir, source: &file.name, target: spot.name() };
+        self.keep_all(worker, &file.route, (from, to), (&file.stat, Some(beside)), made, &path)?;
         if self.moving.is_some() {
             return self.finish_moved(worker, file, spot, draft);
         }
@@ -325,7 +327,7 @@ impl Copying {
             self.disinherit(&link);
         }
         let made = made(&draft).during(Action::Stat, path)?;
-        self.keep_all(worker, &route, (source, link), stat, made, &path)?;
+        self.keep_all(worker, &route, (source, link), (stat, None), made, &path)?;
         self.place(worker, dir, entry.name, spot, (draft, false), stat)
     }
 

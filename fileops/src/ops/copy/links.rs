@@ -2,6 +2,7 @@
 
 use super::Copying;
 use super::arrivals::{self, Arrival};
+use super::beside::Spoken;
 use super::departures::Member;
 use super::draft::Draft;
 use super::place::{Place, Spot};
@@ -205,6 +206,10 @@ impl Copying {
             let made = Draft::named(&self.ledger, dir, to, spot, make, Action::Link);
             made.map(Some).map_err(|error| error.source)
         })();
+        if let (true, First::Here(at, name)) = (linked.is_ok(), first) {
+            let of = Spoken { dir, source: entry.name, target: spot.name() };
+            self.linked_beside(worker, of, (at, name), stat);
+        }
         match linked {
             Ok(None) => {
                 if let Some(moving) = &self.moving {

@@ -4,6 +4,7 @@ mod adopted;
 mod arrivals;
 mod asked;
 mod attributes;
+mod beside;
 mod compare;
 mod contents;
 mod departures;
@@ -29,6 +30,8 @@ mod verify;
 mod visitor;
 
 pub(super) use asked::parse;
+pub use beside::Metadata;
+pub(super) use beside::add_lines;
 pub(super) use options::{Copies, Destination, Options};
 pub use options::{Copy, Links, Names, OnCancel, ReadOnlyDirs, copy, copy_as, duplicate};
 pub use resume::Resume;
@@ -90,6 +93,8 @@ struct Copying {
     interrupted: Interrupted,
     /// Directories that were given rights for the time.
     loosened: Mutex<Vec<Loosened>>,
+    /// Directories that others see, with metadata to be written beside their files.
+    with_lines: Mutex<Vec<Arc<Node<Place>>>>,
     /// What is known beyond that, if it is a move.
     moving: Option<Moving>,
 }
@@ -220,6 +225,7 @@ impl Copying {
             waiting: Waiting::default(),
             interrupted: Interrupted::look(options.resume),
             loosened: Mutex::default(),
+            with_lines: Mutex::default(),
         }
     }
 

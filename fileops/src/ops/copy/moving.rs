@@ -4,6 +4,7 @@
 
 use super::Copying;
 use super::arrivals::Arrivals;
+use super::beside::Spoken;
 use super::departures::Departures;
 use super::directories::RENAMES;
 use super::names;
@@ -236,6 +237,7 @@ impl Copying {
                     job.journal.did(&self.step(trip, name));
                 }
                 self.count_moved(worker, trip);
+                self.has_moved_beside(worker, trip, name);
                 Ok(Renamed::Done)
             }
             Err(error) => self.not_renamed(trip, name, error),
@@ -351,6 +353,12 @@ impl Copying {
     fn moved(&self, worker: &Worker<Self>, trip: &Trip<'_>, name: &CStr) {
         worker.job().journal.did(&self.step(trip, name));
         self.count_moved(worker, trip);
+        self.has_moved_beside(worker, trip, name);
+    }
+
+    fn has_moved_beside(&self, worker: &Worker<Self>, trip: &Trip<'_>, name: &CStr) {
+        let of = Spoken { dir: trip.entry.dir, source: trip.entry.name, target: name };
+        self.moved_beside(worker, of, &trip.stat);
     }
 
     fn count_moved(&self, worker: &Worker<Self>, trip: &Trip<'_>) {

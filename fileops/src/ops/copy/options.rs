@@ -1,6 +1,6 @@
 //! What may be asked of a copy: the verbs, and their options with their defaults.
 
-use super::{Durability, Resume, Verify, run};
+use super::{Durability, Metadata, Resume, Verify, run};
 use crate::conflict::{Merges, OnConflict, Undoable};
 use crate::engine::Workers;
 use crate::operation::{Job, OnShortage, Operation, Running};
@@ -154,6 +154,7 @@ pub(in crate::ops) struct Options {
     pub(in crate::ops) undoable: Undoable,
     pub(in crate::ops) on_error: OnError,
     pub(in crate::ops) merges: Merges,
+    pub(in crate::ops) metadata: Metadata,
     /// For a move: what happens at mount points below its sources.
     pub(in crate::ops) moves: Option<Mounts>,
     /// For a move: names that were only changed are on the device too when it is done.
@@ -179,6 +180,7 @@ impl Default for Options {
             undoable: Undoable::default(),
             on_error: OnError::default(),
             merges: Merges::default(),
+            metadata: Metadata::default(),
             moves: None,
             syncs_names: false,
             copies: Copies::default(),
@@ -208,6 +210,12 @@ impl Copy {
     /// Whether directories that exist are merged with at once, where conflicts are asked; default [`Merges::Silent`].
     pub fn merges(mut self, merges: Merges) -> Copy {
         self.options.merges = merges;
+        self
+    }
+
+    /// What becomes of tags and other attributes where the target has no place for them; default [`Metadata::Note`].
+    pub fn metadata(mut self, metadata: Metadata) -> Copy {
+        self.options.metadata = metadata;
         self
     }
 

@@ -2,6 +2,7 @@
 //! name of ours until they are whole.
 
 use super::adopted::Adopted;
+use super::beside::Beside;
 use super::replace::Replacement;
 use super::route::Route;
 use crate::control::lock;
@@ -55,6 +56,7 @@ pub(super) struct Place {
     home: OnceLock<journal::Dir>,
     /// What a move knows of the source.
     pub(super) old: Old,
+    pub(super) beside: Beside,
 }
 
 /// The source of a directory that something is moved from.
@@ -82,7 +84,7 @@ impl Place {
     pub(super) fn new(kind: Kind) -> Place {
         let (root_name, stage, route, born, inherits, replacements, was_touched) = Default::default();
         let (is_public, was_counted, was_settled, has_rights, locked, home) = Default::default();
-        let (is_unsynced, old) = Default::default();
+        let (is_unsynced, old, beside) = Default::default();
         Place {
             kind,
             root_name,
@@ -101,6 +103,7 @@ impl Place {
             locked,
             home,
             old,
+            beside,
         }
     }
 
@@ -256,9 +259,26 @@ impl Ledger {
 
     fn keep(&self, stage: Stage, node: &Node<Place>, dir: &Arc<OwnedFd>, wanted: &CStr) -> Arc<Staged> {
         let home = self.touches(node, dir).clone();
-        let (dir, path) = (Arc::clone(dir), node.path(End::Target));
+        self.keep_in((stage, home), (dir, node.path(End::Target)), wanted, node.data.is_ours())
+    }
+
+    /// Records a stage that is about to be made in a directory of no walk.
+    pub(super) fn intend_in(&self, dir: &Arc<OwnedFd>, path: &Path, wanted: &CStr) -> Arc<Staged> {
+        let home = self.touched(dir, path);
+        let stage = self.job.journal.stage(&home, wanted);
+        self.keep_in((stage, home), (dir, path.to_owned()), wanted, false)
+    }
+
+    fn keep_in(
+        &self,
+        (stage, home): (Stage, journal::Dir),
+        (dir, path): (&Arc<OwnedFd>, PathBuf),
+        wanted: &CStr,
+        is_part: bool,
+    ) -> Arc<Staged> {
+        let dir = Arc::clone(dir);
         let (id, source, is_doubtful) = Default::default();
-        let (is_part, wanted) = (node.data.is_ours(), wanted.to_owned());
+        let wanted = wanted.to_owned();
         let staged = Arc::new(Staged { stage, home, is_part, dir, path, wanted, id, source, is_doubtful });
         lock(&self.open).insert(staged.name().to_owned(), Arc::clone(&staged));
         staged
@@ -333,6 +353,11 @@ impl Ledger {
         if !staged.is_part {
             self.created(&staged.home, &staged.dir, name, 1);
         }
+    }
+
+    /// A file of no walk has its name.
+    pub(super) fn is_created(&self, staged: &Staged) {
+        self.created(&staged.home, &staged.dir, &staged.wanted, 1);
     }
 
     /// A tree that was copied for a move has its name; it is recorded when its source goes.

@@ -5,11 +5,13 @@ use crate::control::lock;
 use crate::engine::{Side, Visit};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Identity, Location, Step};
+use crate::meta::sidecar::Kept;
 use crate::operation::{Job, Operation, Running};
+use crate::ops::copy::{Metadata, add_lines};
 use crate::ops::delete::{self, Target};
 use crate::ops::each::{self, Acting, Turn};
 use crate::ops::terms::{Terms, setters};
-use crate::ops::{source, steps};
+use crate::ops::{sidecar, source, steps};
 use crate::question::{OnNoTrash, Question, Resolution};
 use crate::report::Report;
 use crate::schedule::{Effort, Uses};
@@ -19,7 +21,8 @@ use crate::sys::name::handle;
 use crate::sys::open::Follow;
 use crate::sys::stat::Stat;
 use crate::trash::{Claim, Folder, Place, Serving, claim};
-use std::ffi::{CString, OsStr};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -51,7 +54,7 @@ use std::sync::{Arc, Mutex};
 /// The [`Report`] names every entry that stays where it is, and says of all others what they are called in the trash.
 pub fn trash<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Trash {
     let paths = paths.into_iter().map(Into::into).collect();
-    Trash { paths, on_no_trash: OnNoTrash::default(), terms: Terms::default() }
+    Trash { paths, on_no_trash: OnNoTrash::default(), metadata: Metadata::default(), terms: Terms::default() }
 }
 
 /// Something to put into the trash that was not started yet; see [`trash`].
@@ -59,12 +62,21 @@ pub fn trash<S: Into<PathBuf>>(paths: impl IntoIterator<Item = S>) -> Trash {
 pub struct Trash {
     paths: Vec<PathBuf>,
     on_no_trash: OnNoTrash,
+    metadata: Metadata,
     terms: Terms,
 }
 
 setters!(Trash: on_error, retry, undoable, jobs, pool);
 
 impl Trash {
+    /// What becomes of tags and other attributes that are kept beside the files, where the file system has no place for them;
+    /// default [`Metadata::Note`]. With [`Metadata::Sidecar`] they go into the trash with the files. Attributes of the files
+    /// themselves always do.
+    pub fn metadata(mut self, metadata: Metadata) -> Trash {
+        self.metadata = metadata;
+        self
+    }
+
     /// What happens to what no trash can take; default [`OnNoTrash::Fail`].
     pub fn on_no_trash(mut self, rule: OnNoTrash) -> Trash {
         self.on_no_trash = rule;
@@ -73,17 +85,22 @@ impl Trash {
 
     /// Starts, and gives the handle.
     pub fn start(self) -> Operation {
-        let Trash { paths, on_no_trash, terms } = self;
+        let Trash { paths, on_no_trash, metadata, terms } = self;
         let (job, pool) = terms.begin("trash");
         let uses = Uses { sources: paths.clone(), target: None, effort: Effort::Names };
         Operation::start_in_turn(&pool.clone(), job, uses, move |job| {
-            let (serving, mounts, directories, doomed) = Default::default();
-            let putting = Putting { paths, on_no_trash, serving, mounts, directories, doomed };
+            let (serving, mounts, directories, doomed, lines) = Default::default();
+            let putting = Putting { paths, on_no_trash, metadata, serving, mounts, directories, doomed, lines };
             let over = each::run(putting, &job, &pool, terms.workers, terms.retries);
             let mut is_over = over.is_some();
             if let Some(putting) = &over {
                 let done = std::mem::take(&mut *lock(&putting.directories));
                 keep_sizes(&done, &job, &pool);
+                let lines = std::mem::take(&mut *lock(&putting.lines));
+                for Beside { folder, lines } in lines {
+                    let added = add_lines(&job, &folder.dir, &folder.path, &lines);
+                    added.err().into_iter().for_each(|error| job.fail(error));
+                }
                 let doomed = std::mem::take(&mut *lock(&putting.doomed));
                 is_over = doomed.is_empty() || delete::entries(doomed, &job, &pool, &terms);
             }
@@ -101,9 +118,17 @@ impl IntoFuture for Trash {
     }
 }
 
+/// What is to be kept beside the files of a folder.
+struct Beside {
+    folder: Arc<Folder>,
+    lines: BTreeMap<CString, Kept>,
+}
+
 struct Putting {
     paths: Vec<PathBuf>,
     on_no_trash: OnNoTrash,
+    metadata: Metadata,
+    lines: Mutex<Vec<Beside>>,
     serving: Serving,
     mounts: Mutex<Watched>,
     directories: Mutex<Vec<NewDirectory>>,
@@ -228,6 +253,15 @@ impl Putting {
         }
     }
 
+    fn add_line(&self, folder: &Arc<Folder>, name: &CStr, kept: Kept) {
+        let mut all = lock(&self.lines);
+        let index = all.iter().position(|beside| beside.folder.id == folder.id).unwrap_or_else(|| {
+            all.push(Beside { folder: Arc::clone(folder), lines: BTreeMap::new() });
+            all.len() - 1
+        });
+        all[index].lines.insert(name.to_owned(), kept);
+    }
+
     /// Records what was done, so that it can be told and undone.
     fn finish(&self, entry: &Entry<'_>, folder: &Arc<Folder>, claimed: Claim, job: &Job) {
         let journal = &job.journal;
@@ -239,6 +273,10 @@ impl Putting {
             identity: Identity::from(&claimed.info),
         });
         journal.did(&Step::Moved { from, to, identity: Identity::from(&entry.stat) });
+        if self.metadata == Metadata::Sidecar {
+            let kept = sidecar::line_of(&entry.dir, &entry.name, &entry.stat);
+            kept.into_iter().for_each(|kept| self.add_line(folder, &claimed.name, kept));
+        }
         job.moved(entry.path.to_owned(), folder.info_path(&claimed.name));
         if entry.stat.is_dir() {
             lock(&self.directories).push(NewDirectory {

@@ -8,11 +8,13 @@ use crate::control::lock;
 use crate::engine::{Visit, Workers};
 use crate::error::{Action, During, Error, Refusal, Result};
 use crate::journal::{Identity, Location, Step};
+use crate::meta::sidecar::Kept;
 use crate::operation::{Job, Operation, Running};
 use crate::ops::coming::{Coming, Ruling};
+use crate::ops::copy::{Metadata, add_lines};
 use crate::ops::each::{self, Acting, Turn};
-use crate::ops::steps;
 use crate::ops::terms::{Terms, setters};
+use crate::ops::{sidecar, steps};
 use crate::pool::Pool;
 use crate::progress::add;
 use crate::report::Report;
@@ -21,7 +23,7 @@ use crate::sys::open::{self, Follow};
 use crate::sys::stat::{Id, Stat};
 use crate::trash::{Damage, Folder, TrashItem};
 use rustix::fs::FileType;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -47,7 +49,7 @@ use std::sync::{Arc, Mutex};
 /// The [`Report`] names every item that stays in the trash; one that is damaged fails with [`Refusal::Damaged`].
 pub fn restore<I: Into<Trashed>>(items: impl IntoIterator<Item = I>) -> Restore {
     let items = items.into_iter().map(Into::into).collect();
-    Restore { items, on_conflict: OnConflict::default(), terms: Terms::default() }
+    Restore { items, on_conflict: OnConflict::default(), metadata: Metadata::default(), terms: Terms::default() }
 }
 
 /// How often a name is looked at that is free one moment and taken the next.
@@ -58,12 +60,20 @@ const LOOKS: u32 = 10;
 pub struct Restore {
     items: Vec<Trashed>,
     on_conflict: OnConflict,
+    metadata: Metadata,
     terms: Terms,
 }
 
 setters!(Restore: on_error, retry, undoable, pool);
 
 impl Restore {
+    /// What becomes of tags and other attributes that were kept beside the items; default [`Metadata::Note`]. With
+    /// [`Metadata::Sidecar`] they stand beside the files again.
+    pub fn metadata(mut self, metadata: Metadata) -> Restore {
+        self.metadata = metadata;
+        self
+    }
+
     /// What to do where something else has the item's old name; default [`OnConflict::Fail`]. What is replaced is kept, so that
     /// an [`undo`](crate::undo) brings it back. A directory is never merged with another one, nor replaced.
     pub fn on_conflict(mut self, rule: OnConflict) -> Restore {
@@ -73,16 +83,19 @@ impl Restore {
 
     /// Starts, and gives the handle.
     pub fn start(self) -> Operation {
-        let Restore { items, on_conflict, terms } = self;
+        let Restore { items, on_conflict, metadata, terms } = self;
         let (job, pool) = terms.begin("restore");
         Operation::start(&pool.clone(), job, move |job| {
             let items = resolve(items, &job, &pool);
-            let (folders, placed) = Default::default();
-            let restoring = Restoring { items, on_conflict, folders, placed };
+            let (folders, placed, lines) = Default::default();
+            let restoring = Restoring { items, on_conflict, metadata, folders, placed, lines };
             // One at a time: of two that had one name the first that was asked for gets it.
             let over = each::run(restoring, &job, &pool, Workers::Fixed(1), terms.retries);
             if let Some(restoring) = &over {
                 drop_sizes(&lock(&restoring.folders), &job);
+                for (dir, path, lines) in std::mem::take(&mut *lock(&restoring.lines)) {
+                    add_lines(&job, &dir, &path, &lines).err().into_iter().for_each(|error| job.fail(error));
+                }
             }
             report(&job, &pool, over.is_some())
         })
@@ -161,9 +174,14 @@ impl Wanted {
     }
 }
 
+/// What is to be kept beside the files of a directory, which has this path.
+type Beside = (OwnedFd, PathBuf, BTreeMap<CString, Kept>);
+
 struct Restoring {
     items: Vec<Wanted>,
     on_conflict: OnConflict,
+    metadata: Metadata,
+    lines: Mutex<Vec<Beside>>,
     /// Those that directories were taken out of.
     folders: Mutex<Vec<Arc<Folder>>>,
     /// What came back already: never replaced by another item.
@@ -280,6 +298,13 @@ impl Restoring {
         for made in &way.made {
             let at = Location { dir: journal.dir(&made.dir, &made.path), name: made.name.clone() };
             journal.did(&Step::Created { at, identity: Identity::from(&made.stat) });
+        }
+        if self.metadata == Metadata::Sidecar {
+            let kept = sidecar::line_in(&item.folder.dir, &item.folder.files, &item.name, stat);
+            if let (Some(kept), Ok(dir)) = (kept, name::handle(&way.dir, c".", Follow::No)) {
+                let path = target.parent().map(Path::to_owned).unwrap_or_default();
+                lock(&self.lines).push((dir, path, [(name.clone(), kept)].into()));
+            }
         }
         if let Placed::New(name) = placed {
             let to = Location { name, ..trip.to.clone() };
