@@ -14,7 +14,7 @@ use crate::samples::{self, Sample};
 use crate::wait;
 
 /// What a process may take that extracts: the buffers of a PDF and its unpacked streams, and some.
-const PEAK_KIB: u64 = 160 << 10;
+const PEAK_KIB: u64 = 320 * 1024;
 
 /// The most memory this process had, in KiB.
 fn peak() -> u64 {
