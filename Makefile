@@ -69,6 +69,8 @@ translations: ## check that po/ has what the source says, and all of it in each 
 .PHONY: bench
 bench: setup-bench ## measure beside cp, rsync and others (BENCH="--quick", "--only tmpfs"; see bench/README.md)
 	cargo build --release --locked -p fileops-demo -p fileops-tests --bins
+	@# Not --locked: its lock file is its own, and follows when the library takes another dependency.
+	cargo build --release --manifest-path bench/awaiting/Cargo.toml
 	python3 bench/run.py $(BENCH)
 
 .PHONY: fmt

@@ -9,6 +9,10 @@ class Contender:
     """With {source}, and where there is one {target}. In `sh -c` they are quoted already."""
     crate: str = ""
     """Installed into target/bench when it is missing."""
+    built: bool = False
+    """A program of ours, in which the library of a peer may be at work."""
+    package: str = ""
+    """What pkg-config has to know, for a program in C that is built from its source here."""
     needs: str = ""
     """A program that has to be there besides the one that the command begins with."""
     yardstick: bool = False
@@ -138,3 +142,48 @@ UNDOERS = {
     "rm -rf": Contender("rm -rf {target}"),
 }
 REPLACED_UNDOERS = pick(UNDOERS, "fileops undo")
+
+
+def awaiting(kind: str, *implementations: str) -> Contenders:
+    """One kind of awaited calls, or of the plain loops which they are measured by."""
+    return {
+        NAMES[implementation]: Contender(
+            f"awaiting {kind} {implementation} {{source}} {{target}}",
+            built=True,
+            yardstick=implementation.startswith("std"),
+            ours=implementation == "fileops",
+        )
+        for implementation in implementations
+    }
+
+
+def gio(kind: str) -> Contenders:
+    return {"GIO": Contender(f"awaiting-gio {kind} {{source}} {{target}}", package="gio-2.0")}
+
+
+NAMES = {
+    "std": "std, 1 thread",
+    "std-2": "std, 2 threads",
+    "fileops": "fileops",
+    "tokio": "tokio::fs",
+    "async-fs": "async-fs",
+}
+LOOPS = ("std", "std-2")
+AWAITED = ("fileops", "tokio", "async-fs")
+
+# One after the other, two threads are no measure: whoever awaits an answer has nothing to do for the second one.
+AWAIT_STAT = awaiting("stat", "std", *AWAITED) | gio("stat")
+AWAIT_OPEN = awaiting("open", "std", *AWAITED) | gio("open")
+AWAIT_READ = awaiting("read", "std", *AWAITED) | gio("read")
+AWAIT_STAT_64 = awaiting("stat-64", *LOOPS, *AWAITED) | gio("stat-64")
+AWAIT_OPEN_64 = awaiting("open-64", *LOOPS, *AWAITED) | gio("open-64")
+AWAIT_READ_64 = awaiting("read-64", *LOOPS, *AWAITED) | gio("read-64")
+# The others have no such call; 64 in flight are the best that they can do.
+AWAIT_MANY = awaiting("many", *LOOPS, "fileops") | awaiting("stat-64", "tokio", "async-fs") | gio("stat-64")
+AWAIT_LIST = awaiting("list", *LOOPS, *AWAITED) | gio("list")
+AWAIT_WIDE = awaiting("list", "std", *AWAITED) | gio("list")
+AWAIT_STREAM = (
+    awaiting("stream", "std", *AWAITED)
+    | {"fileops, poll_fill_buf": awaiting("fill", "fileops")["fileops"]}
+    | gio("stream")
+)

@@ -77,6 +77,22 @@ def image(size: int, *kinds: str) -> Callable[["Bench"], AbstractContextManager[
 
 
 @contextmanager
+def overlay(bench: "Bench") -> Iterator[Path]:
+    """An overlay of directories in memory, as containers run on."""
+    if os.geteuid() != 0:
+        raise Skip("mounting an overlay needs root")
+    with scratch(bench.memory) as directory:
+        lower, upper, work, mount = (directory / name for name in ("lower", "upper", "work", "mount"))
+        for folder in (lower, upper, work, mount):
+            folder.mkdir()
+        must("mount", "-t", "overlay", "-o", f"lowerdir={lower},upperdir={upper},workdir={work}", "none", str(mount))
+        try:
+            yield mount
+        finally:
+            unmount(mount)
+
+
+@contextmanager
 def slowed(bench: "Bench", backing: Path) -> Iterator[Path]:
     """The directory as seen through a file system where every call waits; mounted anew, so nothing is cached."""
     program = bench.programs / "slowfs"

@@ -68,11 +68,13 @@ class Bench:
         if program in self.missing:
             raise Skip(self.missing[program])
         try:
-            if contender.ours:
+            if contender.ours or contender.built:
                 path = self.programs / program
                 if not path.exists():
-                    raise Skip(f"{program} is missing: cargo build --release")
+                    raise Skip(f"{program} is missing: make bench builds it")
                 return str(path)
+            if contender.package:
+                return str(compile_c(program, *flags_of(contender.package)))
             installed = TOOLS / "bin" / program
             if contender.crate and not installed.exists():
                 print(f"(installing {contender.crate})", file=sys.stderr)
@@ -81,16 +83,25 @@ class Bench:
             if not found:
                 raise Skip(f"{program} is not installed")
             return found
-        except (Skip, OSError) as reason:
+        except (Skip, OSError, subprocess.CalledProcessError) as reason:
             self.missing[program] = str(reason)
             raise Skip(str(reason)) from None
 
 
-def compile_c(name: str) -> Path:
+def flags_of(package: str) -> list[str]:
+    if not shutil.which("pkg-config"):
+        raise Skip("pkg-config is not installed")
+    answer = subprocess.run(["pkg-config", "--cflags", "--libs", package], capture_output=True, text=True)
+    if answer.returncode:
+        raise Skip(f"{package}'s development files are not installed")
+    return answer.stdout.split()
+
+
+def compile_c(name: str, *flags: str) -> Path:
     source, program = HERE / f"{name}.c", TOOLS / "bin" / name
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(exist_ok=True)
-        command = ["cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", str(program), str(source)]
+        command = ["cc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", str(program), str(source), *flags]
         subprocess.run(command, check=True)
     return program
 

@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from places import DROP_CACHES, GIB, Failed, Skip, drop_caches, free_space, on_disk, remove, scratch, slowed, sync
@@ -36,6 +36,8 @@ class Row:
     seconds: list[float] = field(default_factory=list)
     peak_kib: list[int] = field(default_factory=list)
     written: list[int] = field(default_factory=list)
+    figures: list[dict[str, float]] = field(default_factory=list)
+    """What the task has to say besides."""
     lost: list[str] = field(default_factory=list)
     failed: str = ""
     """Why it has no result, "skipped: ..." or "FAILED: ...", or nothing."""
@@ -102,14 +104,15 @@ class Case:
             self.settle()
             yield task.wrap(self, command)
 
-    def run(self, name: str, contents: bool) -> Run:
+    def run(self, name: str, contents: bool) -> tuple[Run, dict[str, float]]:
         """One run, of which is checked that it did its work."""
         with self.command(name) as command:
             measured = launch(self.bench, command, self.environment)
-        lost = self.section.task.check(self, contents)
+        task = self.section.task
+        lost = task.check(self, contents)
         if contents:
             self.rows[name].lost = sorted(lost)
-        return measured
+        return replace(measured, seconds=task.seconds(self, measured)), task.figures(self, measured)
 
     def measure(self) -> None:
         """A warm-up, compared by content and not counted; then the rounds, each in another order."""
@@ -121,7 +124,7 @@ class Case:
                 if row.failed:
                     continue
                 try:
-                    run = self.run(name, contents=turn == 0)
+                    run, figures = self.run(name, contents=turn == 0)
                 except (Skip, Failed) as reason:
                     verdict = "skipped" if isinstance(reason, Skip) else "FAILED"
                     row.failed = f"{verdict}: {reason}"
@@ -130,6 +133,7 @@ class Case:
                     row.seconds.append(run.seconds)
                     row.peak_kib.append(run.peak_kib)
                     row.written.append(run.written)
+                    row.figures.append(figures)
 
     def first_byte(self, name: str) -> float | None:
         """Seconds until the first byte of a copy is in a file, found by looking again and again."""
@@ -196,12 +200,13 @@ def run_section(bench: Bench, section: Section) -> dict[str, object]:
 
 def table(case: Case) -> str:
     done = sorted((row for row in case.rows.values() if not row.failed), key=lambda row: row.median)
-    tools, shows_written = case.section.contenders, case.section.task.shows_written
+    tools = case.section.contenders
     limits = [row.median for row in done if tools[row.contender].yardstick]
     peers = [row.median for row in done if tools[row.contender].peer]
     columns = ["", "median s", "min..max s", "peak MiB", "to limit", "to best peer", "does not keep"]
-    columns += ["written MiB"] if shows_written else []
-    lines = [columns, ["---", *["--:"] * 5, "---", *["--:"] * shows_written]]
+    figures = list(done[0].figures[0]) if done else []
+    columns += figures
+    lines = [columns, ["---", *["--:"] * 5, "---", *["--:"] * len(figures)]]
     for row in done:
         cells = [
             row.contender,
@@ -212,12 +217,16 @@ def table(case: Case) -> str:
             ratio(row.median, peers),
             ", ".join(row.lost),
         ]
-        cells += [f"{statistics.median(row.written) / (1 << 20):.0f}"] if shows_written else []
+        cells += [three_digits(statistics.median(run[figure] for run in row.figures)) for figure in figures]
         lines.append(cells)
     for row in case.rows.values():
         if row.failed:
             lines.append([row.contender, row.failed.replace("|", "/"), *[""] * (len(columns) - 2)])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def three_digits(value: float) -> str:
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
 def ratio(seconds: float, others: list[float]) -> str:

@@ -7,9 +7,26 @@ from pathlib import Path
 
 import contenders as tools
 from contenders import CLONERS, COPIERS, EVERYBODY, WAITING, Contenders, pick
-from places import GIB, image, in_memory, on_disk
+from places import GIB, image, in_memory, on_disk, overlay
 from programs import Bench
-from tasks import Delete, Empty, Merge, Move, Replace, Resume, Task, TrashFiles, TrashTree, Undo, UndoReplace
+from tasks import (
+    AwaitList,
+    AwaitOpen,
+    AwaitRead,
+    AwaitStat,
+    AwaitStream,
+    Delete,
+    Empty,
+    Merge,
+    Move,
+    Replace,
+    Resume,
+    Task,
+    TrashFiles,
+    TrashTree,
+    Undo,
+    UndoReplace,
+)
 
 
 @dataclass(frozen=True)
@@ -225,4 +242,58 @@ UNDO = (
     ),
 )
 
-SECTIONS = COPY + MOVE + TRASH + SAFE + UNDO
+AWAITED_FILES = 50_000
+
+
+def awaited(name: str, title: str, contenders: Contenders, task: Task, workload: str = "small") -> tuple[Section, ...]:
+    """On tmpfs, where reads have no way of not waiting, and on ext4, where they have."""
+    amount = GIB if workload == "large" else AWAITED_FILES
+    return (
+        Section(f"await-{name}-tmpfs", f"{title}, tmpfs", workload, in_memory, contenders, task, amount),
+        Section(f"await-{name}-ext4", f"{title}, ext4 in memory", workload, EXT4, contenders, task, amount),
+    )
+
+
+AWAIT = (
+    *awaited("stat", "stat of 50,000 files, one after the other", tools.AWAIT_STAT, AwaitStat()),
+    *awaited("open", "open and close of 50,000 files, one after the other", tools.AWAIT_OPEN, AwaitOpen()),
+    *awaited("read", "50,000 small files read, one after the other", tools.AWAIT_READ, AwaitRead()),
+    *awaited("64-stat", "stat of 50,000 files, 64 in flight", tools.AWAIT_STAT_64, AwaitStat()),
+    *awaited("64-open", "open and close of 50,000 files, 64 in flight", tools.AWAIT_OPEN_64, AwaitOpen()),
+    *awaited("64-read", "50,000 small files read, 64 in flight", tools.AWAIT_READ_64, AwaitRead()),
+    # A file system that may wait for another one: every call needs a worker.
+    Section(
+        "await-worker-stat",
+        "stat of 50,000 files on an overlay, one after the other",
+        "small",
+        overlay,
+        tools.AWAIT_STAT,
+        AwaitStat(),
+        AWAITED_FILES,
+    ),
+    Section(
+        "await-worker-64-stat",
+        "stat of 50,000 files on an overlay, 64 in flight",
+        "small",
+        overlay,
+        tools.AWAIT_STAT_64,
+        AwaitStat(),
+        AWAITED_FILES,
+    ),
+    *awaited("many", "stat of 50,000 files in one call", tools.AWAIT_MANY, AwaitStat()),
+    *awaited("list", "2,500 directories of a tree, with metadata", tools.AWAIT_LIST, AwaitList()),
+    *awaited("wide", "one directory of 50,000, with metadata", tools.AWAIT_WIDE, AwaitList(), "wide"),
+    *awaited("stream", "1 GiB from beginning to end", tools.AWAIT_STREAM, AwaitStream(), "large"),
+    Section(
+        "await-stream-disk",
+        "1 GiB from beginning to end, real disk, nothing cached",
+        "large",
+        on_disk,
+        tools.AWAIT_STREAM,
+        AwaitStream(),
+        GIB,
+        cold=True,
+    ),
+)
+
+SECTIONS = COPY + MOVE + TRASH + SAFE + UNDO + AWAIT

@@ -1,11 +1,14 @@
 """What a section asks of its contenders: what is there before a run, and what must be true after."""
 
+import mmap
 import os
 import shutil
 import signal
 import stat
 import subprocess
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +16,12 @@ from compare import compare
 from places import Failed, must
 
 if TYPE_CHECKING:
+    from programs import Run
     from run import Case
+
+MIB = 1 << 20
+PAGE = 4096
+"""Of contents the awaited calls are asked for one byte of so many, and all for the length."""
 
 KILL_AT = 0.7
 """The part of a file that is there when its copy is killed."""
@@ -41,9 +49,6 @@ exec chroot "$root" env "$@"
 class Task:
     """Copying a tree to a name that is free; other tasks change what they have to."""
 
-    shows_written = False
-    """Whether the table tells the bytes that were written, which tmpfs does not count."""
-
     def begin(self, case: "Case") -> None:
         """Once, before the first run."""
 
@@ -60,6 +65,14 @@ class Task:
     def check(self, case: "Case", contents: bool) -> set[str]:
         """Raises Failed when the work was not done; returns what was lost on the way."""
         return same(case.source, case.target, contents)
+
+    def seconds(self, case: "Case", run: "Run") -> float:
+        """What the run is ranked by."""
+        return run.seconds
+
+    def figures(self, case: "Case", run: "Run") -> dict[str, float]:
+        """More columns of the table, each with what the run adds to it."""
+        return {}
 
 
 def same(source: Path, target: Path, contents: bool) -> set[str]:
@@ -182,8 +195,6 @@ def count_items(case: "Case", wanted: int) -> None:
 class Resume(Task):
     """The second run after the first was killed."""
 
-    shows_written = True
-
     def prepare(self, case: "Case", command: list[str]) -> None:
         # A busy machine looks too late at times.
         for _ in range(KILL_TRIES):
@@ -214,6 +225,9 @@ class Resume(Task):
 
     def check(self, case: "Case", contents: bool) -> set[str]:
         return same(case.source, case.target, contents=True)
+
+    def figures(self, case: "Case", run: "Run") -> dict[str, float]:
+        return {"written MiB": run.written / MIB}
 
 
 def allocated(tree: Path) -> int:
@@ -270,3 +284,112 @@ class UndoReplace(Undo):
 
     def check(self, case: "Case", contents: bool) -> set[str]:
         return same(case.old, case.target, contents)
+
+
+
+class Await(Task):
+    """Calls for all that is in the tree; the command reports how long they took, and what they gave."""
+
+    per = "a call"
+    """What the figures are for."""
+
+    def begin(self, case: "Case") -> None:
+        self.expected = self.expect(case.source)
+
+    def expect(self, tree: Path) -> tuple[int, int]:
+        """How many calls there are, and the sum of what they give."""
+        raise NotImplementedError
+
+    def check(self, case: "Case", contents: bool) -> set[str]:
+        report = Report.of(case)
+        if (report.calls, report.sum) != self.expected:
+            raise Failed(f"{report.calls} calls gave {report.sum} instead of {self.expected[0]}, {self.expected[1]}")
+        return set()
+
+    def seconds(self, case: "Case", run: "Run") -> float:
+        return Report.of(case).seconds
+
+    def figures(self, case: "Case", run: "Run") -> dict[str, float]:
+        report = Report.of(case)
+        amount = self.amount(report.calls)
+        return {
+            f"us {self.per}": report.seconds * 1e6 / amount,
+            f"CPU us {self.per}": report.processor * 1e6 / amount,
+            f"sleeps {self.per}": report.sleeps / amount,
+        }
+
+    def amount(self, calls: int) -> float:
+        return calls
+
+
+class AwaitStat(Await):
+    def expect(self, tree: Path) -> tuple[int, int]:
+        return summed(attributes(path) for path in regular(tree))
+
+
+class AwaitOpen(Await):
+    def expect(self, tree: Path) -> tuple[int, int]:
+        return summed(1 for _ in regular(tree))
+
+
+class AwaitRead(Await):
+    def expect(self, tree: Path) -> tuple[int, int]:
+        return summed(contents_of(path) for path in regular(tree))
+
+
+class AwaitList(Await):
+    per = "an entry"
+
+    def expect(self, tree: Path) -> tuple[int, int]:
+        return summed(attributes(path) for path in tree.rglob("*"))
+
+
+class AwaitStream(Await):
+    per = "a MiB"
+
+    def expect(self, tree: Path) -> tuple[int, int]:
+        paths = regular(tree)
+        return sum(path.stat().st_size for path in paths), sum(contents_of(path) for path in paths)
+
+    def amount(self, calls: int) -> float:
+        return calls / MIB
+
+
+@dataclass(frozen=True)
+class Report:
+    """What bench/awaiting and awaiting-gio write."""
+
+    seconds: float
+    processor: float
+    sleeps: int
+    calls: int
+    sum: int
+
+    @classmethod
+    def of(cls, case: "Case") -> "Report":
+        seconds, processor, sleeps, calls, total = case.target.read_text().split()
+        return cls(float(seconds), float(processor), int(sleeps), int(calls), int(total))
+
+
+def regular(tree: Path) -> list[Path]:
+    return [path for path in files(tree) if not path.is_symlink()]
+
+
+def summed(values: Iterable[int]) -> tuple[int, int]:
+    known = list(values)
+    return len(known), sum(known)
+
+
+def attributes(path: Path) -> int:
+    """Size and permission bits."""
+    status = path.lstat()
+    return status.st_size + stat.S_IMODE(status.st_mode)
+
+
+def contents_of(path: Path) -> int:
+    """The length and the first byte of each page."""
+    with path.open("rb") as file:
+        if not (length := os.fstat(file.fileno()).st_size):
+            return 0
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return length + sum(data[::PAGE])
