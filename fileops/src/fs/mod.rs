@@ -17,6 +17,55 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What happens when
+//!
+//! A function here does nothing but remember its arguments: it gives a [`Call`], and the first poll makes the call. Any
+//! executor will do: GLib's main loop, tokio, smol, [`block_on`](crate::block_on). There is no runtime to enter.
+//!
+//! - What the kernel has in memory on a local file system is answered by that first poll, on the polling thread, and without
+//!   waiting: metadata, opening a regular file, a small read. Nothing else is done there: not on FUSE, network or automatic
+//!   mounts, not for FIFOs and devices, not for a file with a lease, not on a kernel without openat2(2).
+//! - All else is made by worker threads, in a *lane* of the mount that serves the path. A mount that never answers fills its own
+//!   lane only. Paths through symbolic links, and special files, have lanes apart, since nobody knows what they lead to.
+//!
+//! Errors are [`fileops::Error`](crate::Error): what was being done, the path, the kernel's answer. Sizes are in bytes; times
+//! are [`SystemTime`](std::time::SystemTime) with the nanoseconds that the file system has.
+//!
+//! # Giving up
+//!
+//! Dropping a [`Call`] that was not begun takes it back: it does not start. One that a worker is making cannot be stopped. It
+//! ends by itself, and what it gave is dropped: a file that it opened is closed again, a directory that it made stays.
+//!
+//! # Priorities
+//!
+//! [`Call::priority`] says whom it overtakes in its lane: [`Priority::Interactive`] goes before [`Priority::Normal`], that
+//! before [`Priority::Background`], which also asks the disk last and leaves some of the lane's threads to the others.
+//!
+//! # Many at once
+//!
+//! [`metadata_many`] and [`read_dir`] ask for many entries in one change of threads; that is several times as fast as a call
+//! for each.
+//!
+//! ```
+//! # let base = std::env::temp_dir().join(format!("fileops-fs-doc-many-{}", std::process::id()));
+//! # std::fs::create_dir_all(&base)?;
+//! # std::fs::write(base.join("a"), "12")?;
+//! # std::fs::write(base.join("b"), "123")?;
+//! # fileops::block_on(async {
+//! let paths = [base.join("a"), base.join("b"), base.join("missing")];
+//! let answers = fileops::fs::metadata_many(&paths).await;
+//! let bytes: u64 = answers.iter().flatten().map(|metadata| metadata.len()).sum();
+//! assert_eq!((answers.len(), bytes), (3, 5)); // each has an answer of its own, in order
+//! # });
+//! # std::fs::remove_dir_all(&base)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Directories as handles
+//!
+//! A [`Dir`] is a directory that stays the same whatever happens to its path. Names given to it are looked up below it, and
+//! never lead out.
+//!
 //! # Streams
 //!
 //! A [`File`] is a stream by the traits of futures-io ([`AsyncRead`](futures_io::AsyncRead),
