@@ -1,9 +1,10 @@
 //! One fault at the first request, at the second, and so on, until a move has run without one.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use fileops::OnConflict;
+use fileops::{Error, OnConflict};
 use fileops_tests::skip::is_root;
 use fileops_tests::tree::make;
 use fileops_tests::{Action, Fault, Op, Tree, alone, require_fuse};
@@ -62,6 +63,7 @@ fn sweep_some(side: Side, (new, old): (&str, &str), faults: &[(Op, Action)], ste
                 assert!(report.is_complete(), "{label}: without a fault: {report:?}");
             }
             let mut found = scene.check(&from_backing, &to_backing, report.is_complete());
+            found.retain(|what| !is_taken_for_anothers(what, &report.failures));
             if !report.is_complete() && report.failures.is_empty() {
                 found.push("incomplete without a reason".to_owned());
             }
@@ -85,6 +87,18 @@ fn sweep_some(side: Side, (new, old): (&str, &str), faults: &[(Op, Action)], ste
     println!("seen: {side:?}: {runs} runs, {faulty} of them with failures");
     let shown = wrong.iter().take(30).map(String::as_str).collect::<Vec<_>>().join("\n");
     assert!(wrong.is_empty(), "{} wrong in {runs} runs:\n{shown}", wrong.len());
+}
+
+/// A file system that makes a file and answers that there is one already (to an ESTALE the kernel asks again by itself, and
+/// finds what it made): it cannot be told from somebody else's, stays empty, and is named as a failure.
+fn is_taken_for_anothers(what: &str, failures: &[Error]) -> bool {
+    let is_named = |failure: &Error| {
+        let name = failure.path.file_name().expect("a name").to_string_lossy();
+        failure.action == fileops::Action::Create
+            && failure.source.kind() == ErrorKind::AlreadyExists
+            && what.contains(&format!("/{name} is neither old nor new"))
+    };
+    what.contains("size: 0") && failures.iter().any(is_named)
 }
 
 fn remove(path: &Path) {
