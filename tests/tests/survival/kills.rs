@@ -113,6 +113,11 @@ fn recover(into: &Path, backing: &Path, old: &str, at: &str) -> usize {
         }
     }
     assert!(fileops::leftovers().expect("read").is_empty(), "{at}: still something");
+    // What was replaced before the kill can still be undone: the operation is listed until somebody settles it.
+    for interrupted in fileops::interrupted().expect("read") {
+        assert!(interrupted.leftovers.is_empty(), "{at}: {:?}", interrupted.leftovers);
+        fileops::forget(&interrupted.id).unwrap_or_else(|error| panic!("{at}: {error}"));
+    }
     assert!(journals().is_empty(), "{at}: {:?}", journals());
     ours
 }
