@@ -152,7 +152,7 @@ fn attributes_are_set_on_a_links_target_or_on_the_link_itself() {
 }
 
 #[test]
-fn without_threads_and_on_any_pool_the_answers_are_the_same() {
+fn on_any_pool_and_with_any_priority_the_answers_are_the_same() {
     let tree = Tree::new("file=hello");
     let pool = Pool::new();
     for priority in [Priority::Interactive, Priority::Normal, Priority::Background] {
